@@ -1,0 +1,2 @@
+project = "pyacq-rpc"
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]

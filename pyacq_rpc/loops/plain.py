@@ -1,0 +1,87 @@
+"""`RPCServer`: in a thread of its own, or along with what the thread waits for."""
+
+from __future__ import annotations
+
+from ..peers.server import ServerCore
+from ..transport.waiting import wait_readable
+
+__all__ = ["RPCServer"]
+
+
+class RPCServer(ServerCore):
+    """Serves the objects of one thread to clients in other threads and processes.
+
+    There is at most one server in a thread. It can be run in two ways:
+
+    * `run_forever` serves until the server is asked to close.
+    * `run_lazy` registers the server with the current thread. Requests are
+      carried out whenever a client of this thread waits for an answer, which
+      is what lets two servers call each other; and when the program calls
+      `_read_and_process_one`.
+
+    Parameters
+    ----------
+    address : str or bytes
+        Where to listen; ``*`` for the port takes any that is free. Whoever can
+        reach a server can run any code there: stay on loopback.
+    name : str, optional
+        What the server is called in logs and error messages.
+    policy : Policy, optional
+        Decides what peers may do; everything unless told otherwise.
+
+    Attributes
+    ----------
+    address : str
+        Where clients reach the server, such as ``'tcp://127.0.0.1:5678'``.
+
+    Raises
+    ------
+    OSError
+        If it cannot listen there.
+
+    Examples
+    --------
+    >>> import threading
+    >>> server = RPCServer()
+    >>> server["numbers"] = [1, 2, 3]
+    >>> thread = threading.Thread(target=server.run_forever)
+    >>> thread.start()
+    >>> client = RPCClient(server.address)
+    >>> client["numbers"]
+    [1, 2, 3]
+    >>> client.close_server()
+    True
+    >>> thread.join()
+    """
+
+    def run_forever(self) -> None:
+        """Carry out requests in this thread until the server is asked to close."""
+        self.register_server(self)
+        self.serve_until_closed()
+
+    def run_lazy(self) -> None:
+        """Make this the current thread's server, and return at once.
+
+        Its requests are carried out while a client of this thread waits.
+        """
+        self.register_server(self)
+
+    def _read_and_process_one(self, timeout: float | None = None) -> bool:
+        """Carry out one request by hand.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds to wait for one; None waits for ever.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+        """
+        if self.serve_ready():
+            return True
+        if self.running():
+            wait_readable(self.fds(), timeout)
+            return self.serve_ready()
+        return False

@@ -1,0 +1,1 @@
+"""Clients, servers, futures and leases at work; not how a server's loop runs."""

@@ -1,0 +1,754 @@
+"""`RPCClient`: one thread's connection to one server.
+
+Who reads the socket. The thread that waits for an answer reads it itself, so
+that no other thread has to wake up first; when nobody waits, the I/O thread
+(`watcher.py`) reads what arrives, so that futures complete by themselves. The
+socket is only touched under ``_lock``. Its descriptor is edge-triggered: any
+use of the socket may swallow the edge, hence the rule that whoever has sent
+something reads the socket empty before letting go of the lock, and wakes the
+owner if that one is waiting.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from concurrent.futures import InvalidStateError
+from typing import Any
+
+from ..errors import CallTimeout, ProtocolError, ServerDisconnected
+from ..session.leases import new_token
+from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy
+from ..session.remote_errors import rebuild
+from ..transport.monitor import Monitor
+from ..transport.sockets import clean_address, connect_dealer, send_frames, take
+from ..transport.waiting import wait_readable
+from ..wire import messages
+from ..wire.codecs import codec_named, codec_of
+from ..wire.messages import Failure, Goodbye, Reference, Request, Result, Welcome
+from ..wire.values import Undecodable
+from .exchange import Outgoing, refuse, resolve
+from .future import Future
+from .runtime import current
+
+__all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that a synchronous call waits unless told otherwise."""
+
+
+class _Pending:
+    """A request on its way, and what must stay alive until it has arrived."""
+
+    __slots__ = ("future", "holding", "outgoing")
+
+    def __init__(self, future: Future | None, outgoing: Outgoing, holding: object) -> None:
+        self.future = future
+        self.outgoing = outgoing
+        self.holding = holding
+
+
+class RPCClient:
+    """Connection of the current thread to an `RPCServer`.
+
+    Clients are made when they are needed, by `ProcessSpawner` or by using a
+    proxy. A thread has one for each address; `get_client` returns it. Making
+    one does not wait for the server: see `ensure_connection`.
+
+    Parameters
+    ----------
+    address : str or bytes
+        Address of the server, such as ``'tcp://127.0.0.1:5000'``.
+    reentrant : bool
+        Whether the server of this thread, if any, goes on serving while the
+        client waits for an answer. Without it, two servers that call each
+        other would wait for ever.
+    serializer : {'msgpack', 'json'}
+        How messages are written.
+
+    Raises
+    ------
+    ValueError
+        If the address or the serializer is none.
+
+    Examples
+    --------
+    >>> server = start_background("example")
+    >>> client = RPCClient(server.address)
+    >>> client["answer"] = 42
+    >>> client["answer"]
+    42
+    >>> math = client._import("math")
+    >>> math.sqrt(2, _sync="async").result()
+    1.4142135623730951
+    """
+
+    def __init__(
+        self, address: str | bytes, reentrant: bool = True, serializer: str = "msgpack"
+    ) -> None:
+        self.address = clean_address(address)
+        self.reentrant = reentrant
+        self.timeout: float | None = DEFAULT_TIMEOUT
+        self._runtime = current()
+        self._thread = self._runtime.thread()
+        self._codec = codec_named(serializer)
+        self._lock = threading.RLock()
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._released: collections.deque[str] = collections.deque()
+        self._release_noted = False
+        self._leases_opened = 0
+        self._leases_released = 0
+        self._waiting = 0
+        self._armed = False
+        self._server_id: str | None = None
+        self._gone: ServerDisconnected | None = None
+        self._closed = False
+        self._peer = self._runtime.peer_name(self.address)
+        self._socket = connect_dealer(self._runtime.context, self.address)
+        self._fd = int(self._socket.fd)
+        self._monitor = Monitor(self._socket)
+        hello = messages.Hello(messages.VERSION, self._peer, {})
+        send_frames(self._socket, self._codec.encode(hello, refuse))
+        known = self._thread.clients.get(self.address)
+        if known is None or known.closed():
+            self._thread.clients[self.address] = self
+        self._runtime.opened(self)
+        self._runtime.watcher.add(self)
+
+    @staticmethod
+    def get_client(address: str | bytes) -> RPCClient | None:
+        """Return this thread's client of the server at `address`.
+
+        It is made if there is none yet. If that server runs in this very
+        thread, there is nothing to connect to and None is returned.
+        """
+        address = clean_address(address)
+        runtime = current()
+        server = runtime.thread().server
+        if server is not None and server.address == address:
+            return None
+        return runtime.client_at(address)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "disconnected" if self._gone else "open"
+        return f"<RPCClient of {self.address}, {state}>"
+
+    # -- the actions -------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        return self.send("get_item", {"name": name})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.send("set_item", {"name": name, "value": value}, sync="sync")
+
+    def call_obj(
+        self,
+        obj: ObjectProxy,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        **kwds: Any,
+    ) -> Any:
+        """Call a remote object.
+
+        Parameters
+        ----------
+        obj : ObjectProxy
+            What to call.
+        args : tuple, optional
+        kwargs : dict, optional
+        **kwds
+            Passed to `send`.
+        """
+        opts = {"obj": obj._target, "args": list(args or ()), "kwargs": dict(kwargs or {})}
+        return self.send("call_obj", opts, holding=obj._lease, **kwds)
+
+    def get_obj(self, obj: ObjectProxy, **kwds: Any) -> Any:
+        """Return a copy of a remote object, or a proxy if it has no value form.
+
+        Parameters
+        ----------
+        obj : ObjectProxy
+        **kwds
+            Passed to `send`.
+        """
+        return self.send("get_obj", {"obj": obj._target}, holding=obj._lease, **kwds)
+
+    def transfer(self, obj: Any, **kwds: Any) -> Any:
+        """Send an object to the server and return a proxy to it there.
+
+        Parameters
+        ----------
+        obj : object
+            Travels by value if it has a value form.
+        **kwds
+            Passed to `send`.
+        """
+        return self.send("transfer", {"obj": obj}, **{"return_type": "proxy", **kwds})
+
+    def delete(self, obj: ObjectProxy, **kwds: Any) -> Any:
+        """Revoke the reference of a proxy.
+
+        The proxy and every copy of it, in other processes too, can no longer
+        be used. A reference to the same object that was acquired independently
+        remains good. Proxies that are merely dropped need no `delete`.
+
+        Parameters
+        ----------
+        obj : ObjectProxy
+        **kwds
+            Passed to `send`.
+        """
+        opts = {"obj_id": obj._obj_id, "ref_id": obj._ref_id}
+        return self.send("delete", opts, **kwds)
+
+    def _import(self, module: str, **kwds: Any) -> Any:
+        """Import a module over there and return a proxy to it."""
+        return self.send("import", {"module": module}, **kwds)
+
+    def ping(self, sync: str = "sync", **kwds: Any) -> Any:
+        """Return ``'pong'`` from the server."""
+        return self.send("ping", sync=sync, **kwds)
+
+    def measure_clock_diff(self, rounds: int = 10) -> float:
+        """Measure how far the server's clock is ahead of this one.
+
+        Parameters
+        ----------
+        rounds : int
+            Number of requests; the one that was answered soonest counts.
+
+        Returns
+        -------
+        float
+            In seconds, right within half of that round trip (Cristian 1989).
+        """
+        best = (float("inf"), 0.0)
+        for _ in range(rounds):
+            before = time.time()
+            start = time.perf_counter()
+            theirs = self.send("time")
+            took = time.perf_counter() - start
+            best = min(best, (took, theirs - (before + took / 2)))
+        return best[1]
+
+    def close_server(self, sync: str = "sync", timeout: float | None = 1.0, **kwds: Any) -> Any:
+        """Ask the server to close.
+
+        All of its clients are told that it has.
+
+        Returns
+        -------
+        bool
+            True if it has closed, or had before.
+        """
+        if self.disconnected():
+            return True
+        try:
+            return self.send("close", sync=sync, timeout=timeout, **kwds)
+        except ServerDisconnected:
+            return True
+
+    # -- sending -----------------------------------------------------------
+
+    def send(
+        self,
+        action: str,
+        opts: dict[str, Any] | None = None,
+        return_type: str | None = None,
+        sync: str | None = None,
+        timeout: float | None = NO_TIMEOUT_GIVEN,
+        holding: object = None,
+    ) -> Any:
+        """Send a request. There is a method for each action; this serves all.
+
+        Parameters
+        ----------
+        action : str
+            One of the keys of `pyacq_rpc.wire.messages.ACTIONS`.
+        opts : dict, optional
+            The options of the action, as listed there.
+        return_type : {'auto', 'proxy', 'value'}
+            By value where there is a value form, else by proxy (the default);
+            or insist.
+        sync : {'sync', 'async', 'off'}
+            Wait for the result (the default); return a `Future` at once; or
+            return None at once and have no answer sent.
+        timeout : float or None
+            Seconds to wait for the answer, 10 if not given; None: for ever.
+        holding : object
+            Kept alive until the request has arrived.
+
+        Returns
+        -------
+        object
+            The result, or a `Future`, or None.
+
+        Raises
+        ------
+        ServerDisconnected
+            If the server is gone.
+        CallTimeout
+            If no answer came in time; the client remains good, and the late
+            answer is dropped.
+        SerializationError
+            If an argument can travel neither by value nor by proxy.
+        """
+        if sync not in (None, "sync", "async", "off"):
+            raise ValueError(f"sync is one of sync, async, off; not {sync!r}")
+        self._check_usable()
+        runtime = self._runtime
+        outgoing = Outgoing(runtime, self._thread, self._server_id, None)
+        reply = return_type or "auto"
+        if sync == "off":
+            reply = "off"
+        request = Request(next(self._ids), action, reply, opts or {})
+        try:
+            frames = self._codec.encode(request, outgoing.refer)
+            if sync == "off":
+                self._transmit(frames)
+                if outgoing.leases or outgoing.grants or self._is_foreign(holding):
+                    self._hold_until_arrived(outgoing, holding)
+                return None
+            future = Future(self, request.id)
+            self._pending[request.id] = _Pending(future, outgoing, holding)
+            self._transmit(frames)
+        except BaseException:
+            self._forget(request.id)
+            outgoing.undo()
+            raise
+        if sync == "async":
+            self._arm()
+            return future
+        try:
+            self.process_until_future(
+                future, self.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
+            )
+        except BaseException:
+            self._forget(request.id)
+            raise
+        return future.result(0)
+
+    def _hold_until_arrived(self, outgoing: Outgoing, holding: object) -> None:
+        """Keep what a request without an answer refers to until it is there.
+
+        The server takes our messages in order: once it answers the next one,
+        it has had that request too.
+        """
+        ping = Request(next(self._ids), "ping", "ack", {})
+        self._pending[ping.id] = _Pending(None, outgoing, holding)
+        self._transmit(self._codec.encode(ping, refuse))
+        self._arm()
+
+    def _is_foreign(self, lease: object) -> bool:
+        return isinstance(lease, Lease) and lease.home is not self
+
+    def _check_usable(self) -> None:
+        if self._gone is not None:
+            raise self._gone
+        if self._runtime is not current():
+            raise ServerDisconnected(
+                f"this client of {self.address} was made before a fork or a reset"
+            )
+        if self._closed:
+            raise ServerDisconnected(f"this client of {self.address} has been closed")
+        if not self._thread.is_current():
+            raise RuntimeError(
+                f"this client of {self.address} belongs to another thread;"
+                " get this thread's own with RPCClient.get_client(address)"
+            )
+
+    def _transmit(self, frames: list[Any]) -> None:
+        """Send a message, and read what has arrived meanwhile."""
+        with self._lock:
+            if self._gone is not None:
+                raise self._gone
+            if self._released:
+                self._flush_releases()
+            send_frames(self._socket, frames)
+            arrived = self._read() if self._pending else []
+        self._settle(arrived)
+
+    def _arm(self) -> None:
+        """Have the I/O thread read the socket when nobody else does."""
+        if not self._armed:
+            self._armed = True
+            self._runtime.watcher.poke()
+
+    # -- receiving ---------------------------------------------------------
+
+    def _read(self) -> list[Any]:
+        """Read the socket empty; the lock is held."""
+        arrived = []
+        if not self.closed():
+            while (frames := take(self._socket)) is not None:
+                arrived.append(frames)
+        return arrived
+
+    def pump(self) -> bool:
+        """Take in what has arrived; whether there was anything."""
+        with self._lock:
+            arrived = self._read()
+        self._settle(arrived)
+        return bool(arrived)
+
+    def _settle(self, arrived: list[Any]) -> None:
+        if not arrived:
+            return
+        for frames in arrived:
+            try:
+                self.process_msg(frames)
+            except Exception:  # noqa: BLE001  # one bad message must not lose the others
+                _log.exception("%r: a message could not be taken in", self)
+        if self._waiting and not self._thread.is_current():
+            self._thread.waker.wake()
+
+    def process_msg(self, msg: list[Any]) -> None:
+        """Take in one message of the server: give its future what it brings.
+
+        Parameters
+        ----------
+        msg : list of zmq.Frame
+            The frames of the message.
+        """
+        try:
+            buffers = [frame.buffer for frame in msg]
+            message = codec_of(buffers).decode(buffers, self._resolve)
+        except Undecodable as undecodable:
+            message = undecodable.partial
+            if isinstance(message, Result):
+                self._answer_with(message.id, undecodable.error)
+                return
+        except ProtocolError as error:
+            _log.error("%r: dropped a malformed message: %s", self, error)
+            return
+        if isinstance(message, (Result, Failure)):
+            self._answer(message)
+        elif isinstance(message, Welcome):
+            self._server_id = message.server
+        elif isinstance(message, Goodbye):
+            self.server_gone(f"has closed ({message.reason})")
+        else:
+            _log.error("%r: a server does not send %s", self, type(message).__name__)
+
+    def _answer(self, message: Result | Failure) -> None:
+        if isinstance(message, Result):
+            pending = self._pending.pop(message.id, None)
+            if pending is not None and pending.future is not None:
+                _set_result(pending.future, message.value)
+        elif message.id is not None:
+            self._answer_with(message.id, rebuild(message))
+        elif message.code == "stranger":
+            self.server_gone("has been replaced by another one")
+        else:
+            _log.error("%r: the server could not read a message: %s", self, message.message)
+
+    def _answer_with(self, request_id: int, error: Exception) -> None:
+        # A request that has timed out or was cancelled is not there any more.
+        pending = self._pending.pop(request_id, None)
+        if pending is not None and pending.future is not None:
+            _set_exception(pending.future, error)
+
+    def _resolve(self, reference: Reference) -> object:
+        return resolve(self._runtime, self._thread.server, self, reference)
+
+    # -- waiting -----------------------------------------------------------
+
+    def process_until_future(self, future: Future, timeout: float | None = None) -> None:
+        """Take in messages until `future` is done.
+
+        The server of this thread, if any, goes on serving meanwhile.
+
+        Parameters
+        ----------
+        future : Future
+        timeout : float or None
+            In seconds; None waits for ever.
+
+        Raises
+        ------
+        CallTimeout
+            If it is not done by then.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        thread = self._thread
+        self._waiting += 1
+        try:
+            while True:
+                self.pump()
+                if future.done():
+                    return
+                server = thread.server if self.reentrant else None
+                if server is not None and server.serve_ready():
+                    continue
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise CallTimeout(self._describe_silence(timeout))
+                fds = [self._fd, thread.waker.fd]
+                if server is not None:
+                    fds += server.fds()
+                    due = server.timers.due_in()
+                    if due is not None:
+                        left = due if left is None else min(left, due)
+                if thread.waker.fd in wait_readable(fds, left):
+                    thread.waker.clear()
+        finally:
+            self._waiting -= 1
+            if self._pending and not self._waiting:
+                self._armed = True
+                self._runtime.watcher.poke()
+
+    def wait_for(self, future: Future, timeout: float | None) -> None:
+        """Wait for a future of this client, from whichever thread."""
+        if self._thread.is_current():
+            try:
+                self.process_until_future(future, timeout)
+            except CallTimeout:
+                return
+        elif self._runtime.watcher.is_current():
+            self._runtime.watcher.run_until(future.done, timeout)
+        else:
+            done = threading.Event()
+            future.add_done_callback(lambda _: done.set())
+            done.wait(timeout)
+
+    def _describe_silence(self, timeout: float | None) -> str:
+        if self._server_id is None:
+            return (
+                f"no answer from {self.address} after {timeout} s, and no sign of a server"
+                " there: either none is listening, or it has been busy all the time"
+            )
+        return f"no answer from the server at {self.address} after {timeout} s: it is busy"
+
+    def cancel(self, request_id: int) -> None:
+        """Withdraw a request if the server has not begun with it."""
+        if self._forget(request_id):
+            self._send_note(messages.Cancel(request_id))
+
+    def _forget(self, request_id: int) -> bool:
+        return self._pending.pop(request_id, None) is not None
+
+    # -- leases ------------------------------------------------------------
+
+    def open_lease(self, ref: str) -> Lease:
+        """Take up the lease that came with a message of the server."""
+        self._leases_opened += 1
+        return Lease(ref, self)
+
+    def claim(self, ref: str, token: str) -> Lease:
+        """Take up the lease that somebody else has granted."""
+        self._send_note(messages.Claim(ref, token))
+        return self.open_lease(ref)
+
+    def grant(self, ref: str) -> str:
+        """Grant one more lease of `ref`; return the token that claims it."""
+        token = new_token()
+        self._send_note(messages.Grant(ref, token))
+        return token
+
+    def withdraw(self, token: str) -> None:
+        """Forget a grant that nobody will claim."""
+        self._send_note(messages.Withdraw(token))
+
+    def release(self, ref: str) -> None:
+        """Note that a lease is over; called by ``Lease.__del__``, never blocks."""
+        self._released.append(ref)
+        if not self._release_noted:
+            self._release_noted = True
+            self._runtime.watcher.note_release(self)
+
+    def flush_releases(self) -> None:
+        """Tell the server about the leases that are over."""
+        self._release_noted = False
+        with self._lock:
+            if not self._released:
+                return
+            if not self.closed():
+                self._flush_releases()
+                arrived = self._read()
+            else:
+                arrived = []
+        self._settle(arrived)
+        if self._released:
+            # Leases are the process's: another of its connections takes over.
+            # If there is none, the server has taken them back already.
+            other = self._runtime.any_client(self.address)
+            refs = [self._released.popleft() for _ in range(len(self._released))]
+            if other is not None:
+                other._released.extend(refs)
+                other.flush_releases()
+
+    def _flush_releases(self) -> None:
+        refs = [self._released.popleft() for _ in range(len(self._released))]
+        self._leases_released += len(refs)
+        send_frames(self._socket, self._codec.encode(messages.Release(refs), refuse))
+
+    def _send_note(self, note: messages.Message) -> None:
+        """Send a message that has no answer, from any thread."""
+        with self._lock:
+            closed = self.closed()
+            if not closed:
+                send_frames(self._socket, self._codec.encode(note, refuse))
+                arrived = self._read()
+        if not closed:
+            self._settle(arrived)
+        elif self._gone is None:
+            other = self._runtime.any_client(self.address)
+            if other is not None:
+                other._send_note(note)
+
+    # -- beginning and end -------------------------------------------------
+
+    def ensure_connection(self, timeout: float | None = 1.0) -> None:
+        """Wait until the server has answered.
+
+        Parameters
+        ----------
+        timeout : float or None
+            In seconds; None waits for ever.
+
+        Raises
+        ------
+        CallTimeout
+            If it has not by then: there is none, or it is busy.
+        ServerDisconnected
+            If it is gone.
+        """
+        self.ping(timeout=timeout)
+
+    def disconnected(self) -> bool:
+        """Whether the server is gone, or this client closed."""
+        if self._gone is None and not self._closed and self._thread.is_current():
+            self.pump()
+            self.check_monitor()
+        return self._gone is not None or self._closed
+
+    @property
+    def server_id(self) -> str | None:
+        """Names the server's incarnation; None until it has answered."""
+        return self._server_id
+
+    def closed(self) -> bool:
+        """Whether this client can no longer be used."""
+        return self._closed or self._gone is not None
+
+    def check_monitor(self) -> None:
+        """Notice if the connection has broken."""
+        with self._lock:
+            if self.closed():
+                return
+            events = self._monitor.events()
+            lost = any(not connected for connected, _ in events)
+            arrived = self._read() if lost else []
+        self._settle(arrived)
+        if lost:
+            self.server_gone("has died")
+
+    def server_gone(self, what: str) -> None:
+        """The server is gone for good: everything that waits for it fails."""
+        with self._lock:
+            if self._gone is not None or self._closed:
+                return
+            error = ServerDisconnected(f"the server at {self.address} {what}")
+            self._gone = error
+            pending, self._pending = self._pending, {}
+            self._released.clear()
+            self._close_socket(linger=0)
+        if self._server_id is not None:
+            self._runtime.server_gone(self.address, self._server_id)
+        for request in pending.values():
+            request.outgoing.undo()
+            if request.future is not None:
+                _set_exception(request.future, ServerDisconnected(*error.args))
+        if self._waiting:
+            self._thread.waker.wake()
+
+    def close(self) -> None:
+        """Close this connection; the server stays.
+
+        Calls that wait for an answer get `ServerDisconnected`. A later use of
+        a proxy makes a new client.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            pending, self._pending = self._pending, {}
+            if self._gone is None:
+                if self._released:
+                    self._flush_releases()
+                goodbye = Goodbye("client closed")
+                send_frames(self._socket, self._codec.encode(goodbye, refuse))
+                self._close_socket(linger=None)
+            self._closed = True
+        if self._thread.clients.get(self.address) is self:
+            del self._thread.clients[self.address]
+        for request in pending.values():
+            if request.future is not None:
+                _set_exception(
+                    request.future,
+                    ServerDisconnected(f"the client of {self.address} was closed meanwhile"),
+                )
+        if self._waiting:
+            self._thread.waker.wake()
+
+    def _close_socket(self, linger: int | None) -> None:
+        self._runtime.watcher.remove(self)
+        self._monitor.close()
+        self._socket.close(linger)
+
+    def thread_ended(self) -> None:
+        """The thread of this client is gone: close it as soon as that is safe."""
+        if self._pending or self.live_leases():
+            self._runtime.watcher.retire(self)
+        else:
+            self.close()
+
+    def has_pending(self) -> bool:
+        """Whether answers are still to come."""
+        return bool(self._pending)
+
+    def welcomed(self) -> bool:
+        """Whether the server has answered the hello."""
+        self.pump()
+        return self._server_id is not None
+
+    def live_leases(self) -> int:
+        """Number of leases that were opened here and are not over yet."""
+        return self._leases_opened - self._leases_released - len(self._released)
+
+    # -- what the I/O thread asks ------------------------------------------
+
+    @property
+    def fd(self) -> int:
+        """Readable when something may have arrived."""
+        return self._fd
+
+    @property
+    def monitor_fd(self) -> int:
+        """Readable when the connection may have broken."""
+        return self._monitor.fd
+
+    def wants_reading(self) -> bool:
+        """Whether the I/O thread has to read this client's socket."""
+        if not self._armed or self._waiting or self.closed():
+            return False
+        if not self._pending:
+            self._armed = False
+            return False
+        return True
+
+
+def _set_result(future: Future, value: Any) -> None:
+    with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
+        future.set_result(value)
+
+
+def _set_exception(future: Future, error: Exception) -> None:
+    with contextlib.suppress(InvalidStateError):
+        future.set_exception(error)

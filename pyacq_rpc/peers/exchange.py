@@ -1,0 +1,138 @@
+"""How objects and proxies cross: what is sent in their place, and what is held.
+
+One `Outgoing` accompanies each message that is encoded, since what it refers
+to must be kept, handed on, or taken back if the message cannot be sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import SerializationError
+from ..session.leases import new_token
+from ..session.proxy import Grantor, Lease, ObjectProxy
+from ..wire.messages import Reference
+
+if TYPE_CHECKING:
+    from .client import RPCClient
+    from .runtime import Runtime, ThreadState
+    from .server import ServerCore
+
+__all__ = ["Outgoing", "reference_to", "refuse", "resolve"]
+
+
+def reference_to(server: ServerCore, obj: object, ref: str, token: str) -> Reference:
+    """Describe a local object for a peer."""
+    cls = obj if isinstance(obj, type) else type(obj)
+    name = (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+    if cls is obj:
+        name = f"class {name}"
+    elif name in ("module", "function", "builtin_function_or_method", "method"):
+        name = f"{name.split('_')[0]} {getattr(obj, '__name__', '?')}"
+    # The incarnation, then what tells objects apart while they are alive.
+    object_id = f"{server.server_id}.{id(obj):x}"
+    return Reference(server.address, ref, object_id, name, [], token)
+
+
+def refuse(obj: object) -> Reference:
+    """Stand in for `Outgoing.refer` where only values may travel."""
+    raise SerializationError(f"{type(obj).__module__}.{type(obj).__qualname__} has no value form")
+
+
+class Outgoing:
+    """The objects that one message refers to.
+
+    Parameters
+    ----------
+    state : ThreadState
+        Whose server exports local objects.
+    runtime : Runtime
+    server_id : str or None
+        The server that the message goes to, if known.
+    peer : str or None
+        The peer that the message goes to from our server; it is given its
+        lease directly, where anybody else has to claim it.
+    """
+
+    __slots__ = ("_peer", "_runtime", "_server_id", "_state", "grants", "leases", "opened")
+
+    def __init__(
+        self, runtime: Runtime, state: ThreadState, server_id: str | None, peer: str | None
+    ) -> None:
+        self._runtime = runtime
+        self._state = state
+        self._server_id = server_id
+        self._peer = peer
+        self.leases: list[Lease] = []
+        self.opened: list[str] = []
+        self.grants: list[tuple[Grantor, str]] = []
+
+    def refer(self, obj: object) -> Reference:
+        """Return the reference to send in an object's place."""
+        if isinstance(obj, ObjectProxy):
+            return self._hand_on(obj)
+        server = self._runtime.exporter(self._state)
+        if self._peer is not None and server is self._state.server:
+            ref = server.table.open(obj, self._peer)
+            self.opened.append(ref)
+            return reference_to(server, obj, ref, "")
+        token = new_token()
+        ref = server.offer(obj, token)
+        self.grants.append((server, token))
+        return reference_to(server, obj, ref, token)
+
+    def _hand_on(self, proxy: ObjectProxy) -> Reference:
+        reference = proxy._reference
+        lease = proxy._lease
+        if lease is None:
+            raise SerializationError(f"{proxy!r} holds no lease that could be handed on")
+        token = ""
+        if reference.object_id.partition(".")[0] == self._server_id:
+            # Going home: our own lease keeps it alive until it has arrived.
+            self.leases.append(lease)
+        else:
+            token = lease.home.grant(lease.ref)
+            self.grants.append((lease.home, token))
+        return reference._replace(attributes=list(proxy._attributes), token=token)
+
+    def undo(self) -> None:
+        """Take back what was given out, for a message that is not sent."""
+        for grantor, token in self.grants:
+            grantor.withdraw(token)
+        if self.opened and self._state.server is not None and self._peer is not None:
+            self._state.server.table.release(self._peer, self.opened)
+
+
+def resolve(
+    runtime: Runtime, owner: ServerCore | None, came_over: RPCClient | None, reference: Reference
+) -> object:
+    """Return what to hold for a reference that arrived.
+
+    Parameters
+    ----------
+    runtime : Runtime
+    owner : ServerCore or None
+        The receiving thread's server: its own objects become themselves again.
+    came_over : RPCClient or None
+        The client whose server has sent it, which then holds the lease.
+    reference : Reference
+    """
+    server_id = reference.object_id.partition(".")[0]
+    if owner is not None and server_id == owner.server_id:
+        return owner.take_back(reference)
+    if not reference.token and came_over is not None:
+        home = came_over
+        lease = home.open_lease(reference.ref)
+    elif reference.token:
+        home = runtime.client_at(reference.address)
+        lease = home.claim(reference.ref, reference.token)
+    else:
+        raise SerializationError("a proxy arrived that nobody has granted a lease for")
+    link = runtime.link(reference.address, server_id)
+    attributes = tuple(reference.attributes)
+    bare = (
+        reference._replace(attributes=[], token="") if attributes or reference.token else reference
+    )
+    return ObjectProxy(bare, link, lease, attributes)

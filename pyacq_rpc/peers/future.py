@@ -1,0 +1,87 @@
+"""The result of an asynchronous call."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Generator
+from typing import Any, Protocol
+
+from ..errors import CallTimeout
+
+__all__ = ["Future"]
+
+
+class Answerer(Protocol):
+    """Who brings the answer: a client, as a future sees it."""
+
+    def wait_for(self, future: Future, timeout: float | None) -> None:
+        """Return when the future is done or the time is over."""
+
+    def cancel(self, request_id: int) -> None:
+        """Withdraw a request."""
+
+
+class Future(concurrent.futures.Future[Any]):
+    """The result of a call made with ``_sync='async'``.
+
+    A `concurrent.futures.Future` in every respect: ``done()``, callbacks,
+    ``concurrent.futures.wait`` and ``as_completed`` need nobody to wait for it
+    here, and in a coroutine it can be awaited. Callbacks run in whichever
+    thread receives the answer: one that waits for this server in a call, or
+    the I/O thread.
+    """
+
+    def __init__(self, answerer: Answerer, request_id: int) -> None:
+        super().__init__()
+        self._answerer = answerer
+        self.request_id = request_id
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return the result of the call, or raise what it raised.
+
+        While it waits, the current thread's server goes on serving.
+
+        Parameters
+        ----------
+        timeout : float or None
+            In seconds; None waits for ever.
+
+        Raises
+        ------
+        CallTimeout
+            If there is no answer by then; the future stays as it is.
+        concurrent.futures.CancelledError
+            If it was cancelled.
+        """
+        self._wait(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the call raised, or None; waits like `result`."""
+        self._wait(timeout)
+        return super().exception(0)
+
+    def cancel(self) -> bool:
+        """Withdraw the request if the server has not begun with it.
+
+        If it has, the call runs on and its answer is dropped.
+
+        Returns
+        -------
+        bool
+            False if the answer is already here.
+        """
+        cancelled = super().cancel()
+        if cancelled:
+            self._answerer.cancel(self.request_id)
+        return cancelled
+
+    def _wait(self, timeout: float | None) -> None:
+        if not self.done():
+            self._answerer.wait_for(self, timeout)
+            if not self.done():
+                raise CallTimeout(f"no answer to request {self.request_id} after {timeout} s")
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()

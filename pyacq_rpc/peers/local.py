@@ -1,0 +1,111 @@
+"""A server's objects seen from its own thread: the same calls, no messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..session.dispatch import UserError
+from ..session.leases import new_token
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
+from .future import Future
+
+if TYPE_CHECKING:
+    from .server import ServerCore
+
+__all__ = ["LOCAL", "LocalClient", "LocalHome"]
+
+LOCAL = "local"
+"""The peer name under which a server's own process holds leases."""
+
+
+class LocalHome:
+    """Where the leases of proxies made by `RPCServer.get_proxy` are kept."""
+
+    def __init__(self, server: ServerCore) -> None:
+        self._server = server
+
+    def release(self, ref: str) -> None:
+        """Note that one lease is over; never blocks."""
+        self._server.table.release_later(LOCAL, ref)
+
+    def grant(self, ref: str) -> str:
+        """Grant one more lease; return the token that claims it."""
+        token = new_token()
+        self._server.table.grant(LOCAL, ref, token)
+        return token
+
+    def withdraw(self, token: str) -> None:
+        """Forget a grant that nobody will claim."""
+        self._server.table.withdraw(LOCAL, token)
+
+
+class LocalClient:
+    """Runs requests of a server's own thread at once, on the objects themselves.
+
+    Results are the objects themselves too, unless a proxy is asked for.
+
+    Parameters
+    ----------
+    server : ServerCore
+    """
+
+    def __init__(self, server: ServerCore) -> None:
+        self._server = server
+        self.address = server.address
+
+    def send(
+        self,
+        action: str,
+        opts: dict[str, Any] | None = None,
+        return_type: str | None = None,
+        sync: str | None = None,
+        timeout: float | None = NO_TIMEOUT_GIVEN,
+        holding: object = None,
+    ) -> Any:
+        """Carry out a request; see `RPCClient.send`."""
+        options = dict(opts or {})
+        for name in ("args", "value", "obj"):
+            if name in options:
+                options[name] = self._at_home(options[name])
+        if sync in (None, "sync"):
+            return self._run(action, options, return_type)
+        future = Future(self, 0)
+        try:
+            future.set_result(self._run(action, options, return_type))
+        except Exception as error:  # noqa: BLE001  # it is the future's to raise
+            future.set_exception(error)
+        return future if sync == "async" else None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.send("get_item", {"name": name})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.send("set_item", {"name": name, "value": value})
+
+    def _import(self, module: str, **kwds: Any) -> Any:
+        """Import a module."""
+        return self.send("import", {"module": module}, **kwds)
+
+    def ping(self, **kwds: Any) -> Any:
+        """Return ``'pong'``."""
+        return self.send("ping", **kwds)
+
+    def wait_for(self, future: Future, timeout: float | None) -> None:
+        """Return: local futures are done when they are made."""
+
+    def cancel(self, request_id: int) -> None:
+        """Return: there is nothing to withdraw."""
+
+    def _run(self, action: str, options: dict[str, Any], return_type: str | None) -> Any:
+        try:
+            result = self._server.dispatcher.run(action, options)
+        except UserError as wrapped:
+            raise wrapped.error from None
+        return self._server.get_proxy(result) if return_type == "proxy" else result
+
+    def _at_home(self, value: Any) -> Any:
+        if type(value) is list:
+            return [self._at_home(item) for item in value]
+        if isinstance(value, ObjectProxy) and value._link is self._server.link:
+            return self._server.dispatcher.resolve(value._target)
+        return value

@@ -1,0 +1,340 @@
+"""What one process holds of all this: its threads, clients, servers, links.
+
+There is one `Runtime` in a process, `current()`. It is made anew in the child
+of a fork, and a test may `reset` it. Whatever lives longer than a call hangs
+on it, and it has the package's only exit hook.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import zmq
+
+from ..errors import ServerDisconnected
+from ..session.leases import new_token
+from ..transport.sockets import LINGER
+from ..transport.waiting import Waker
+
+if TYPE_CHECKING:
+    from ..session.proxy import Client
+    from .client import RPCClient
+    from .server import ServerCore
+    from .watcher import Watcher
+
+T = TypeVar("T")
+
+__all__ = ["Runtime", "ServerLink", "ThreadState", "current", "reset"]
+
+
+class ThreadState:
+    """What one thread has: at most one server, a client for each address."""
+
+    def __init__(self) -> None:
+        self.ident = threading.get_ident()
+        self.server: ServerCore | None = None
+        self.clients: dict[str, RPCClient] = {}
+        self._waker: Waker | None = None
+
+    @property
+    def waker(self) -> Waker:
+        """Wakes this thread while it waits for an answer; made when needed."""
+        if self._waker is None:
+            self._waker = Waker()
+        return self._waker
+
+    def is_current(self) -> bool:
+        """Whether this is the state of the calling thread."""
+        return self.ident == threading.get_ident()
+
+    def close(self) -> None:
+        """Give the descriptors back; the thread is ending."""
+        self.clients.clear()
+        if self._waker is not None:
+            self._waker.close()
+            self._waker = None
+
+
+class _ThreadEnd:
+    """Lives in a thread's local storage, and so dies with the thread."""
+
+    def __init__(self, state: ThreadState, ended: Callable[[ThreadState], None]) -> None:
+        self.state = state
+        self._ended = ended
+
+    def __del__(self) -> None:
+        self._ended(self.state)
+
+
+class ServerLink:
+    """The way from this process to one incarnation of a server.
+
+    Proxies hold on to it. When the incarnation is known to be gone, so is
+    every proxy of it, even if another server listens at the address by then.
+    """
+
+    __slots__ = ("__weakref__", "_address", "gone", "server_id")
+
+    def __init__(self, address: str, server_id: str) -> None:
+        self._address = address
+        self.server_id = server_id
+        self.gone = False
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        return self._address
+
+    def client(self) -> Client:
+        """Return the current thread's client of this server.
+
+        Raises
+        ------
+        ServerDisconnected
+            If this incarnation is known to be gone.
+        """
+        runtime = current()  # after a fork, the child's own
+        server = runtime.thread().server
+        if server is not None and server.server_id == self.server_id:
+            return server.local()
+        if self.gone:
+            raise ServerDisconnected(
+                f"the server at {self._address} that owned this object is gone"
+            )
+        return runtime.client_at(self._address)
+
+
+class Runtime:
+    """Everything of this process that is shared between threads."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.RLock()
+        self._local = threading.local()
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._links: weakref.WeakValueDictionary[tuple[str, str], ServerLink] = (
+            weakref.WeakValueDictionary()
+        )
+        self._peers: dict[str, str] = {}
+        self._watcher: Watcher | None = None
+        self._callbacks: ServerCore | None = None
+        self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
+        self._serving: weakref.WeakSet[ServerCore] = weakref.WeakSet()
+        self._at_exit: list[Callable[[], None]] = []
+        self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
+        self._attached: dict[Any, Any] = {}
+        self.closed = False
+
+    @property
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """The process's zmq context."""
+        with self.lock:
+            if self._context is None:
+                self._context = zmq.Context()
+                # Each client and server takes a few; the default of 1023 would
+                # be the limit long before the descriptors are.
+                self._context.set(zmq.MAX_SOCKETS, 65_000)
+            return self._context
+
+    def thread(self) -> ThreadState:
+        """Return the calling thread's state."""
+        try:
+            state: ThreadState = self._local.end.state
+        except AttributeError:
+            state = ThreadState()
+            self._threads.add(state)
+            self._local.end = _ThreadEnd(state, self._thread_ended)
+        return state
+
+    def link(self, address: str, server_id: str) -> ServerLink:
+        """Return the one link to this incarnation of a server."""
+        key = (address, server_id)
+        with self.lock:
+            link = self._links.get(key)
+            if link is None:
+                link = self._links[key] = ServerLink(address, server_id)
+            return link
+
+    def server_gone(self, address: str, server_id: str) -> None:
+        """Note that an incarnation of a server is dead."""
+        self.link(address, server_id).gone = True
+
+    def peer_name(self, address: str) -> str:
+        """Return what this process calls itself towards the server there.
+
+        All its threads do, since they share their leases. No two servers are
+        told the same, so that none can pose as us to another.
+        """
+        with self.lock:
+            name = self._peers.get(address)
+            if name is None:
+                name = self._peers[address] = new_token()
+            return name
+
+    def client_at(self, address: str) -> RPCClient:
+        """Return the current thread's client of the server there, made if needed."""
+        from .client import RPCClient
+
+        client = self.thread().clients.get(address)
+        return client if client is not None and not client.closed() else RPCClient(address)
+
+    @property
+    def watcher(self) -> Watcher:
+        """The I/O thread, started when first needed."""
+        with self.lock:
+            if self._watcher is None:
+                from .watcher import Watcher
+
+                self._watcher = Watcher(self)
+            return self._watcher
+
+    def exporter(self, state: ThreadState) -> ServerCore:
+        """Return the server that exports the objects of a thread.
+
+        A thread without a server gets the process's callback server, whose
+        calls run in a thread of its own.
+        """
+        if state.server is not None and state.server.running():
+            return state.server
+        with self.lock:
+            if self._callbacks is None or not self._callbacks.running():
+                from .server import start_background
+
+                self._callbacks = start_background("callbacks")
+            return self._callbacks
+
+    def any_client(self, address: str) -> RPCClient | None:
+        """Return a client of that server that is open, whichever thread has it."""
+        with self.lock:
+            clients = list(self._open)
+        for client in clients:
+            if client.address == address and not client.closed():
+                return client
+        return None
+
+    def opened(self, thing: RPCClient | ServerCore) -> None:
+        """Remember what has to be closed at exit."""
+        with self.lock:
+            from .client import RPCClient
+
+            if isinstance(thing, RPCClient):
+                self._open.add(thing)
+            else:
+                self._serving.add(thing)
+
+    def attachment(self, kind: Callable[[Runtime], T]) -> T:
+        """Return the one object of this kind that belongs to this runtime.
+
+        Other packages keep here what they have once in a process. A method
+        ``abandon`` is called in the child of a fork.
+        """
+        with self.lock:
+            if kind not in self._attached:
+                self._attached[kind] = kind(self)
+            found: T = self._attached[kind]
+            return found
+
+    def server_ended(self, server_id: str) -> None:
+        """An incarnation of a server is known to have ended: tell its clients."""
+        with self.lock:
+            clients = list(self._open)
+        for client in clients:
+            if client.server_id == server_id:
+                client.server_gone("has ended")
+
+    def at_exit(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called at exit, before any socket is closed."""
+        with self.lock:
+            self._at_exit.append(hook)
+
+    def close(self) -> None:
+        """End everything, in the order in which it was built upon."""
+        with self.lock:
+            hooks, self._at_exit = self._at_exit, []
+        for hook in reversed(hooks):
+            hook()
+        for server in list(self._serving):
+            server.close()
+        self.closed = True
+        for client in list(self._open):
+            client.close()
+        context, self._context = self._context, None
+        if self._watcher is not None and context is not None:
+            # Ending the context waits until what was sent is out, LINGER at
+            # most; but for ever if a thread still has a socket open.
+            self._watcher.stop(last=context.term, timeout=LINGER / 1000 + 1.0)
+        elif context is not None:
+            context.destroy(linger=LINGER)
+        for thread in list(self._threads):
+            thread.close()
+
+    def abandon(self) -> None:
+        """In the child of a fork: let go of what is the parent's."""
+        for attached in self._attached.values():
+            if hasattr(attached, "abandon"):
+                attached.abandon()
+
+    def _thread_ended(self, state: ThreadState) -> None:
+        if self.closed or self.pid != os.getpid():
+            return
+        clients = list(state.clients.values())
+        server = state.server
+        state.close()
+        if server is not None:
+            server.close()
+        for client in clients:
+            client.thread_ended()
+
+
+_current: Runtime | None = None
+_abandoned: list[Any] = []
+_make_lock = threading.Lock()
+
+
+def current() -> Runtime:
+    """Return the runtime of this process."""
+    global _current
+    runtime = _current
+    if runtime is None:
+        with _make_lock:
+            if _current is None:
+                _current = Runtime()
+            runtime = _current
+    return runtime
+
+
+def reset() -> None:
+    """Close everything that this process has open, and begin anew.
+
+    For tests; a program ends by itself.
+    """
+    global _current
+    runtime, _current = _current, None
+    if runtime is not None:
+        runtime.close()
+
+
+def _close_at_exit() -> None:
+    if _current is not None and _current.pid == os.getpid():
+        _current.close()
+
+
+def _after_fork_in_child() -> None:
+    # The parent's sockets and threads do not exist here; not even closing them
+    # would be safe. Keeping the old runtime alive keeps it from trying.
+    global _current, _make_lock
+    _make_lock = threading.Lock()
+    if _current is not None:
+        _abandoned.append(_current)
+        _current.abandon()
+    _current = None
+
+
+atexit.register(_close_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,120 @@
+"""Timers of a server: callbacks at regular intervals, in its own thread."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Timer", "Timers"]
+
+_log = logging.getLogger(__name__)
+
+
+class Timer:
+    """A callback that a server makes at regular intervals.
+
+    Made by `RPCServer.start_timer`.
+
+    Attributes
+    ----------
+    interval : float
+        Seconds from the start of one call to the start of the next.
+    """
+
+    def __init__(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> None:
+        self.interval = interval
+        self._callback = callback
+        self._kwds = kwds
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the calls; from any thread, and from the callback itself."""
+        self._stopped = True
+
+    def stopped(self) -> bool:
+        """Whether `stop` was called, or the callback's object has gone."""
+        return self._stopped
+
+    def _run(self) -> None:
+        try:
+            self._callback(**self._kwds)
+        except ConnectionError as error:
+            _log.warning("timer stopped, its callback is out of reach: %s", error)
+            self._stopped = True
+        except Exception:  # noqa: BLE001  # user code may raise anything
+            _log.exception("the callback of a timer failed; it will be called again")
+
+
+class Timers:
+    """All timers of one server, by the time they are due."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._running = False
+
+    def start(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> Timer:
+        """Add a timer whose first call is due one interval from now."""
+        if not interval > 0:
+            raise ValueError(f"the interval of a timer is in seconds, and positive; not {interval}")
+        timer = Timer(callback, interval, kwds)
+        with self._lock:
+            heapq.heappush(self._heap, (time.monotonic() + interval, next(self._order), timer))
+        return timer
+
+    def once(self, delay: float, callback: Callable[[], object]) -> None:
+        """Call back one time, `delay` seconds from now."""
+
+        def run() -> None:
+            timer.stop()
+            callback()
+
+        timer = self.start(run, delay, {})
+
+    def due_in(self) -> float | None:
+        """Seconds until the next call is due; None if there is no timer."""
+        with self._lock:
+            if self._running or not self._heap:
+                return None
+            return max(0.0, self._heap[0][0] - time.monotonic())
+
+    def run_due(self) -> bool:
+        """Make the calls that are due; whether there was one.
+
+        A call that comes while another runs (the callback waits for an answer
+        and its server serves meanwhile) does nothing: callbacks do not overlap.
+        """
+        ran = False
+        while not self._running:
+            with self._lock:
+                if not self._heap or self._heap[0][0] > time.monotonic():
+                    break
+                due, _, timer = heapq.heappop(self._heap)
+            if timer.stopped():
+                continue
+            ran = True
+            started = time.monotonic()
+            self._running = True
+            try:
+                timer._run()
+            finally:
+                self._running = False
+            if not timer.stopped():
+                # Start to start; starts that were missed are not made up for.
+                again = max(due + timer.interval, started + 1e-9, time.monotonic() - timer.interval)
+                with self._lock:
+                    heapq.heappush(self._heap, (again, next(self._order), timer))
+        return ran
+
+    def clear(self) -> None:
+        """Stop all timers."""
+        with self._lock:
+            for _, _, timer in self._heap:
+                timer.stop()
+            self._heap.clear()

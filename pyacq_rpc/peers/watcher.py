@@ -1,0 +1,168 @@
+"""The I/O thread: sees to clients that nobody is waiting at.
+
+It reads their answers, so that futures complete by themselves; it notices
+that a server has died; it sends the releases of proxies that were collected;
+and it closes the clients of threads that have ended.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..transport.waiting import Waker, wait_readable
+
+if TYPE_CHECKING:
+    from .client import RPCClient
+    from .runtime import Runtime
+
+__all__ = ["Watcher"]
+
+_log = logging.getLogger(__name__)
+
+RELEASE_DELAY = 0.05
+"""Seconds that releases may wait for more of them to share their message."""
+
+
+class Watcher:
+    """The I/O thread of a runtime; a daemon, started with the first client."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._clients: set[RPCClient] = set()
+        self._noted: collections.deque[RPCClient] = collections.deque()
+        self._retiring: list[RPCClient] = []
+        self._flush_at: float | None = None
+        self._waker = Waker()
+        self._stopping = False
+        self._last: Callable[[], object] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="pyacq-rpc I/O", daemon=True)
+        self._thread.start()
+
+    def is_current(self) -> bool:
+        """Whether the caller is the I/O thread."""
+        return threading.current_thread() is self._thread
+
+    def poke(self) -> None:
+        """Have the thread look at its clients again."""
+        self._waker.wake()
+
+    def add(self, client: RPCClient) -> None:
+        """Watch a client from now on."""
+        with self._lock:
+            self._clients.add(client)
+        self.poke()
+
+    def remove(self, client: RPCClient) -> None:
+        """Stop watching a client, which is about to close its socket."""
+        with self._lock:
+            self._clients.discard(client)
+
+    def note_release(self, client: RPCClient) -> None:
+        """A lease of this client is over; safe to call from ``__del__``."""
+        self._noted.append(client)
+        if not self._stopping:
+            self._waker.wake()
+
+    def retire(self, client: RPCClient) -> None:
+        """Close a client whose thread has ended, once nothing depends on it."""
+        with self._lock:
+            self._retiring.append(client)
+        self.poke()
+
+    def stop(self, last: Callable[[], object], timeout: float) -> None:
+        """End the thread, with `last` as the last thing that it does.
+
+        Parameters
+        ----------
+        last : callable
+        timeout : float
+            Seconds to wait for that.
+        """
+        self._last = last
+        self._stopping = True
+        self._waker.wake()
+        if not self.is_current():
+            self._thread.join(timeout)
+
+    def run_until(self, done: Callable[[], bool], timeout: float | None) -> None:
+        """Do the thread's work within it, for a callback that has to wait."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not done() and not self._stopping:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            self._turn(left)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._turn(None)
+            except Exception:  # noqa: BLE001  # every client depends on this thread
+                _log.exception("the I/O thread met an error and goes on")
+        self._waker.close()
+        self._last()
+
+    def _turn(self, timeout: float | None) -> None:
+        """Wait once, and see to what has come up."""
+        self._flush_releases()
+        self._close_retired()
+        with self._lock:
+            clients = list(self._clients)
+        owners: dict[int, Callable[[], object]] = {}
+        for client in clients:
+            owners[client.monitor_fd] = client.check_monitor
+            if client.wants_reading():
+                # What came before the wait leaves no edge to wait for.
+                client.pump()
+                owners[client.fd] = client.pump
+        for limit in (self._flush_in(), RELEASE_DELAY if self._retiring else None):
+            if limit is not None:
+                timeout = limit if timeout is None else min(timeout, limit)
+        for fd in wait_readable([self._waker.fd, *owners], timeout):
+            if fd == self._waker.fd:
+                self._waker.clear()
+            else:
+                owners[fd]()
+
+    def _flush_in(self) -> float | None:
+        if not self._noted:
+            return None
+        now = time.monotonic()
+        if self._flush_at is None:
+            self._flush_at = now + RELEASE_DELAY
+        return max(0.0, self._flush_at - now)
+
+    def _flush_releases(self) -> None:
+        if self._flush_at is None or time.monotonic() < self._flush_at:
+            return
+        self._flush_at = None
+        while self._noted:
+            self._noted.popleft().flush_releases()
+
+    def _close_retired(self) -> None:
+        with self._lock:
+            retiring, self._retiring = self._retiring, []
+        for client in retiring:
+            if not self._may_close(client):
+                with self._lock:
+                    self._retiring.append(client)
+
+    def _may_close(self, client: RPCClient) -> bool:
+        if client.closed():
+            return True
+        if client.has_pending():
+            return False
+        if client.live_leases():
+            # The leases are the process's: they live on with this thread's
+            # own connection, which must stand before the other one ends.
+            stand_in = self._runtime.client_at(client.address)
+            if not stand_in.welcomed():
+                return False
+        client.close()
+        return True

@@ -1,0 +1,1 @@
+"""Proxies, leases, access and errors: what a message means; no sockets here."""

@@ -1,0 +1,43 @@
+"""Tells ``proxy.name`` from ``getattr(proxy, 'name')`` and ``hasattr``.
+
+The first is deferred: it costs nothing and travels with the call. The others
+ask a question that deserves a true answer, or `hasattr` would always say yes.
+Python calls the same method for both; only the caller's bytecode differs.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+
+__all__ = ["is_attribute_syntax"]
+
+_LOADS = frozenset(dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in dis.opmap)
+
+
+def is_attribute_syntax(depth: int) -> bool:
+    """Whether the frame `depth` levels up is at a dotted attribute access.
+
+    Parameters
+    ----------
+    depth : int
+        1 is the caller's caller: the one that touched the attribute when this
+        is called from ``__getattr__``.
+
+    Returns
+    -------
+    bool
+        True also where this cannot be known (not CPython).
+
+    Examples
+    --------
+    >>> class Thing:
+    ...     def __getattr__(self, name):
+    ...         return is_attribute_syntax(1)
+    >>> Thing().name, getattr(Thing(), "name")
+    (True, False)
+    """
+    if sys.implementation.name != "cpython":
+        return True
+    frame = sys._getframe(depth + 1)
+    return frame.f_code.co_code[frame.f_lasti] in _LOADS

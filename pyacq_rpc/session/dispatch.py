@@ -1,0 +1,158 @@
+"""What a server does for one request: look up, ask the policy, act."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..wire.messages import Target
+from .leases import ObjectTable
+from .policy import Policy
+from .special import SPECIAL
+
+__all__ = ["Dispatcher", "UserError"]
+
+
+class UserError(Exception):
+    """Wraps what user code raised, to tell it from errors of the machinery.
+
+    Attributes
+    ----------
+    error : BaseException
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Dispatcher:
+    """Carries out the actions of the protocol on local objects.
+
+    Parameters
+    ----------
+    table : ObjectTable
+        The objects that peers hold references to.
+    policy : Policy
+        Is asked before each access.
+    close : callable
+        Asked to close the server; returns at once.
+    """
+
+    def __init__(self, table: ObjectTable, policy: Policy, close: Callable[[], None]) -> None:
+        self.names: dict[str, object] = {}
+        self._table = table
+        self._policy = policy
+        self._ask_to_close = close
+
+    def run(self, action: str, options: dict[str, Any]) -> object:
+        """Carry out one action.
+
+        Parameters
+        ----------
+        action : str
+            One of `wire.messages.ACTIONS`.
+        options : dict
+            Its options, checked.
+
+        Returns
+        -------
+        object
+            The result, not yet lowered.
+
+        Raises
+        ------
+        UserError
+            If user code raised; holds what it raised.
+        RPCError
+            If the machinery refuses: no such reference, no access.
+        """
+        action_method: Callable[..., object] = getattr(self, "_" + action)
+        return action_method(**options)
+
+    def _call_obj(self, obj: Target, args: list[Any], kwargs: dict[str, Any]) -> object:
+        attributes = obj.attributes
+        special = SPECIAL.get(attributes[-1]) if attributes else None
+        if special is not None:
+            owner = self.resolve(Target(obj.ref, attributes[:-1]))
+            self._check_special(owner, attributes[-1], args)
+            return _user(special, owner, *args, **kwargs)
+        function = self.resolve(obj)
+        self._policy.check("call", function, None)
+        return _user(function, *args, **kwargs)
+
+    def _check_special(self, owner: object, name: str, args: list[Any]) -> None:
+        if name in ("__setattr__", "__delattr__"):
+            attribute = args[0] if args and isinstance(args[0], str) else None
+            self._policy.check(name.strip("_"), owner, attribute)
+        else:
+            self._policy.check("special", owner, name)
+
+    def _get_obj(self, obj: Target) -> object:
+        found = self.resolve(obj)
+        self._policy.check("value", found, None)
+        return found
+
+    def _get_item(self, name: str) -> object:
+        self._policy.check("get_item", None, name)
+        try:
+            return self.names[name]
+        except KeyError:
+            known = ", ".join(map(repr, self.names)) or "nothing"
+            raise UserError(
+                KeyError(f"nothing is published as {name!r} here; published: {known}")
+            ) from None
+
+    def _set_item(self, name: str, value: object) -> None:
+        self._policy.check("set_item", None, name)
+        self.names[name] = value
+
+    def _delete(self, obj_id: str, ref_id: str) -> None:
+        self._table.revoke(ref_id)
+
+    def _import(self, module: str) -> object:
+        self._policy.check("import", None, module)
+        return _user(importlib.import_module, module)
+
+    def _transfer(self, obj: object) -> object:
+        self._policy.check("transfer", None, None)
+        return obj
+
+    def _ping(self) -> str:
+        return "pong"
+
+    def _time(self) -> float:
+        return time.time()
+
+    def _close(self) -> bool:
+        self._policy.check("close", None, None)
+        self._ask_to_close()
+        return True
+
+    def resolve(self, target: Target) -> Any:
+        """Return the object of a target, its attributes looked up.
+
+        Raises
+        ------
+        ReferenceReleased
+            If the reference is not held any more.
+        UserError
+            If an attribute is missing, or its look-up raised.
+        """
+        if target.ref.startswith("@"):
+            obj = self._get_item(target.ref[1:])
+        else:
+            obj = self._table.get(target.ref)
+        for name in target.attributes:
+            self._policy.check("getattr", obj, name)
+            obj = _user(getattr, obj, name)
+        return obj
+
+
+def _user(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except BaseException as error:
+        raise UserError(error) from error

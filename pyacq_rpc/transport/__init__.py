@@ -1,0 +1,1 @@
+"""Sockets, addresses, monitors and wake-ups; no idea what a message means."""

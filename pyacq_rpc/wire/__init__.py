@@ -1,0 +1,1 @@
+"""Messages and values to frames and back; no sockets, no threads, no clock."""

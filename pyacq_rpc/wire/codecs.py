@@ -1,0 +1,75 @@
+"""The serializers by name, and by the first byte of a message.
+
+A MessagePack message begins with the head of a short array (0x90-0x9f), a
+JSON one with ``[``: a server needs no setting to tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..errors import ProtocolError
+from .json_codec import JsonCodec
+from .messages import Message
+from .msgpack_codec import MsgpackCodec
+from .values import Frame, Refer, Resolve
+
+__all__ = ["Codec", "codec_named", "codec_of"]
+
+
+class Codec(Protocol):
+    """What every serializer does."""
+
+    @property
+    def name(self) -> str:
+        """What the serializer is called."""
+
+    def encode(self, message: Message, refer: Refer) -> list[Frame]:
+        """Return the frames of a message."""
+
+    def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:
+        """Return the message that the frames hold."""
+
+
+_CODECS: dict[str, type[Codec]] = {"msgpack": MsgpackCodec, "json": JsonCodec}
+
+
+def codec_named(name: str) -> Codec:
+    """Return a new codec of this serializer.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> codec_named("json").name
+    'json'
+    """
+    try:
+        return _CODECS[name]()
+    except KeyError:
+        raise ValueError(f"unknown serializer {name!r}; known: {', '.join(_CODECS)}") from None
+
+
+def codec_of(frames: Sequence[Frame]) -> Codec:
+    """Return a new codec of the serializer that these frames are written in.
+
+    Raises
+    ------
+    ProtocolError
+        If the first byte is neither's.
+
+    Examples
+    --------
+    >>> codec_of([b"[9,7]"]).name
+    'json'
+    """
+    first = frames[0][0] if frames and len(frames[0]) else None
+    if first is not None and 0x90 <= first <= 0x9F:
+        return MsgpackCodec()
+    if first == ord("["):
+        return JsonCodec()
+    raise ProtocolError(f"unknown serializer: a message begins with byte {first}")

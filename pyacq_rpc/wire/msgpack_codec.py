@@ -1,0 +1,135 @@
+"""Messages as MessagePack: one frame, and one more for each large buffer.
+
+A tagged value is a list whose first element is an extension object with no
+data, of the tag's number. No other list can begin so, which makes the reading
+a single pass without recursion of ours: the parser calls back for each list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+
+from ..errors import ProtocolError, RPCError, SerializationError
+from .messages import Message, pack_fields
+from .registry import TypeRegistry, registry
+from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
+
+__all__ = ["MsgpackCodec"]
+
+_MARKS = {tag: msgpack.ExtType(number, b"") for number, tag in enumerate(TAGS)}
+
+
+class _Lowering(Lowering):
+    def tag(self, tag: str, items: list[Any]) -> Any:
+        return [_MARKS[tag], *items]
+
+
+def _lower_rest(value: Any) -> Any:
+    # The packer asks about what it cannot pack: integers beyond 64 bits only,
+    # since everything else has been lowered before.
+    if type(value) is int:
+        return [_MARKS["int"], *lower_int(value)]
+    raise SerializationError(f"{type(value).__name__} cannot be packed")
+
+
+class _Mark:
+    """The head of a tagged list, as read."""
+
+    __slots__ = ("tag",)
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+
+
+_READ_MARKS = [_Mark(tag) for tag in TAGS]
+
+
+class _Reader:
+    """Reads one message; counts the marks so that none is left over."""
+
+    def __init__(self, raising: Raising) -> None:
+        self._raise = raising
+        self._open = 0
+
+    def read(self, head: Frame) -> object:
+        fields = msgpack.unpackb(
+            head,
+            ext_hook=self._ext,
+            list_hook=self._list,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+        if self._open:
+            raise ProtocolError("a tag stands where no tagged value begins")
+        return fields
+
+    def _ext(self, number: int, data: bytes) -> _Mark:
+        if data or not 0 <= number < len(_READ_MARKS):
+            raise ProtocolError(f"unknown extension {number} with {len(data)} bytes")
+        self._open += 1
+        return _READ_MARKS[number]
+
+    def _list(self, items: list[Any]) -> Any:
+        if items and type(items[0]) is _Mark:
+            self._open -= 1
+            return self._raise(items[0].tag, items[1:])
+        return items
+
+
+class MsgpackCodec:
+    """Turns messages into frames and back.
+
+    Parameters
+    ----------
+    types : TypeRegistry
+        The types that travel by value besides the common ones.
+    """
+
+    name = "msgpack"
+
+    def __init__(self, types: TypeRegistry = registry) -> None:
+        self._types = types
+        self._packer = msgpack.Packer(strict_types=True, default=_lower_rest)
+
+    def encode(self, message: Message, refer: Refer) -> list[Frame]:
+        """Return the frames of a message.
+
+        Raises
+        ------
+        SerializationError
+            If part of it can travel neither by value nor by proxy.
+        """
+        frames: list[Frame] = [b""]
+        fields = _Lowering(refer, self._types, frames)(pack_fields(message))
+        try:
+            frames[0] = self._packer.pack(fields)
+        except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
+            self._packer.reset()
+            tolerant = msgpack.Packer(
+                strict_types=True, default=_lower_rest, unicode_errors="surrogatepass"
+            )
+            frames[0] = tolerant.pack(fields)
+        return frames
+
+    def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:
+        """Return the message that these frames hold.
+
+        Raises
+        ------
+        ProtocolError
+            If they do not hold one.
+        Undecodable
+            If they do, but part of it cannot be rebuilt here.
+        """
+        raising = Raising(resolve, self._types, frames)
+        reader = _Reader(raising)
+        try:
+            fields = reader.read(frames[0])
+        except RPCError:
+            raise
+        except Exception as error:  # the parser's own ways to say "malformed"
+            raise ProtocolError(f"not a MessagePack message: {error}") from error
+        return raising.finish(fields)

@@ -1,0 +1,65 @@
+"""The first lines of a spawned process.
+
+The parent writes one line of JSON to its stdin: how to find the packages, and
+what to be. It answers over an inherited pipe with one line of JSON: where it
+listens, or why it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+__all__ = ["BOOT", "main"]
+
+BOOT = (
+    "import sys, json;"
+    "c = json.loads(sys.stdin.buffer.readline());"
+    "sys.path[:] = c['path'] if c['same_python'] else sys.path + c['path'];"
+    "from spawner.child import main; main(c)"
+)
+"""What the child's interpreter is started with."""
+
+
+def main(config: dict[str, Any]) -> None:
+    """Be the node that `config` describes, until it is asked to close."""
+    report_fd: int = config["report_fd"]
+    try:
+        server = _start(config)
+    except BaseException:  # noqa: BLE001  # whatever it is, the parent waits to hear of it
+        _report(report_fd, {"error": traceback.format_exc()})
+        raise SystemExit(1) from None
+    _report(report_fd, {"address": server.address, "server_id": server.server_id})
+    server.run_forever()
+
+
+def _start(config: dict[str, Any]) -> Any:
+    from pyacq_rpc import RPCServer
+
+    from . import lifeline, logs
+
+    name: str = config["name"]
+    if config["log_addr"]:
+        logs.send_to(config["log_addr"], config["log_level"], name)
+    elif config["log_level"] is not None:
+        logging.getLogger().setLevel(config["log_level"])
+    server = RPCServer(config["address"], name=name)
+    # stdin is done with once the configuration is read, and has served since
+    # as the pipe that ends with the parent.
+    lifeline.watch(os.dup(0), config["parent_pid"], server.close)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
+    return server
+
+
+def _report(fd: int, report: dict[str, Any]) -> None:
+    with os.fdopen(fd, "w") as pipe:
+        json.dump(report, pipe)

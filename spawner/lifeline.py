@@ -1,0 +1,64 @@
+"""Ends this process when its parent has ended, however that one did.
+
+The child holds the reading end of a pipe whose writing end only the parent
+has. When it reads as closed, a thread asks the node to close, and after a
+moment ends the process by force.
+
+A thread needs the GIL, which a stuck extension may never give back. On Linux
+the kernel therefore keeps watch as well: it sends SIGHUP when the parent dies,
+and the handler of that signal is the C function ``alarm`` itself. Called with
+the number of the signal, 1, it has the kernel send SIGALRM a second later,
+which ends the process, with no Python involved anywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+__all__ = ["GRACE", "watch"]
+
+GRACE = 1.0
+"""Seconds that a node has for closing after its parent has gone."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def watch(fd: int, parent_pid: int, close: Callable[[], object]) -> None:
+    """Watch the parent from now on.
+
+    Parameters
+    ----------
+    fd : int
+        The reading end of the pipe.
+    parent_pid : int
+        The process that must live on.
+    close : callable
+        Asks the node to close; called from another thread.
+    """
+    threading.Thread(target=_watch, args=(fd, close), name="spawner lifeline", daemon=True).start()
+    if sys.platform == "linux":
+        _ask_kernel(parent_pid)
+
+
+def _watch(fd: int, close: Callable[[], object]) -> None:
+    while os.read(fd, 1):
+        pass
+    ended = threading.Timer(GRACE, os._exit, (1,))
+    ended.daemon = True
+    ended.start()
+    close()
+
+
+def _ask_kernel(parent_pid: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    libc.signal.restype = ctypes.c_void_p
+    libc.signal(signal.SIGHUP, ctypes.cast(libc.alarm, ctypes.c_void_p))
+    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGHUP), 0, 0, 0)
+    if os.getppid() != parent_pid:  # it died before we could ask
+        libc.alarm(1)

@@ -1,0 +1,94 @@
+"""Fixtures that own threads, processes and descriptors, and miss what leaks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+import pyacq_rpc
+from pyacq_rpc import RPCClient, RPCServer
+
+
+def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
+    """Wait for a condition; for what another thread or process is about to do."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def open_descriptors() -> dict[int, str]:
+    """What each descriptor of this process is."""
+    found = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found[int(fd)] = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:  # the one that listed them
+            pass
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail the test that leaves a thread, a child process or a descriptor."""
+    threads = set(threading.enumerate())
+    descriptors = open_descriptors()
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    pyacq_rpc.reset()
+    gc.collect()
+
+    def new_threads() -> list[threading.Thread]:
+        return list(set(threading.enumerate()) - threads)
+
+    def new_descriptors() -> list[str]:
+        return [what for fd, what in open_descriptors().items() if descriptors.get(fd) != what]
+
+    def new_children() -> list[str]:
+        now = psutil.Process().children(recursive=True)
+        return [str(child) for child in now if child.pid not in children]
+
+    for what in (new_threads, new_descriptors, new_children):
+        assert eventually(lambda what=what: not what(), 5.0), f"left behind: {what()}"
+
+
+@pytest.fixture
+def server() -> Iterator[RPCServer]:
+    """A server that runs in a thread of its own."""
+    server = RPCServer(name="under-test")
+    thread = threading.Thread(target=server.run_forever, name="server under test")
+    thread.start()
+    yield server
+    server.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def client(server: RPCServer) -> RPCClient:
+    """The test's client of `server`."""
+    client = RPCClient.get_client(server.address)
+    assert client is not None
+    return client
+
+
+@pytest.fixture(autouse=True)
+def doctest_names(doctest_namespace: dict[str, object]) -> None:
+    """What the examples in docstrings may use without importing it."""
+    from pyacq_rpc.peers.server import start_background
+    from spawner.logs import LogSender, LogServer
+
+    doctest_namespace.update(vars(pyacq_rpc))
+    doctest_namespace.update(
+        start_background=start_background, LogSender=LogSender, LogServer=LogServer
+    )
+
+

@@ -1,0 +1,96 @@
+"""Imports run downward only, and the light packages stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FLOORS = [
+    ["pyacq_rpc.errors"],
+    ["pyacq_rpc.wire"],
+    ["pyacq_rpc.session"],
+    ["pyacq_rpc.transport"],
+    ["pyacq_rpc.peers"],
+    ["pyacq_rpc.loops"],
+    ["pyacq_rpc"],
+    ["spawner"],
+    ["pyacq_rpc.people", "pyacq_rpc.__main__"],
+]
+"""From the ground up; a module may import from its own floor and those below."""
+
+FORBIDDEN = {
+    "pyacq_rpc.wire": {"zmq", "socket", "threading", "time", "select", "asyncio"},
+    "pyacq_rpc.session": {"zmq", "socket", "select", "asyncio"},
+}
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in ("pyacq_rpc", "spawner"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            if parts[-1] == "__init__":
+                parts.pop()
+            found.append((".".join(parts), path))
+    return found
+
+
+def floor_of(module: str) -> int:
+    """The floor whose name is the longest that fits."""
+    fits = [
+        (len(name), level)
+        for level, names in enumerate(FLOORS)
+        for name in names
+        if module == name or module.startswith(name + ".")
+    ]
+    return max(fits)[1]
+
+
+def imports_of(module: str, path: Path) -> set[str]:
+    found = set()
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")
+            if node.level:
+                base = base[: len(base) - node.level + is_package]
+                home = ".".join(base + ([node.module] if node.module else []))
+            else:
+                home = node.module or ""
+            found.add(home)
+            found.update(f"{home}.{alias.name}" for alias in node.names)
+    return found
+
+
+NAMES = {name for name, _ in modules()}
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=[name for name, _ in modules()])
+def test_imports_run_downward(module, path):
+    for imported in imports_of(module, path):
+        if imported in NAMES:
+            assert floor_of(imported) <= floor_of(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=[name for name, _ in modules()])
+def test_the_lower_floors_do_no_input_or_output(module, path):
+    for floor, forbidden in FORBIDDEN.items():
+        if module.startswith(floor):
+            roots = {imported.partition(".")[0] for imported in imports_of(module, path)}
+            assert not roots & forbidden
+
+
+def test_importing_the_packages_imports_nothing_heavy():
+    code = "import sys, pyacq_rpc, spawner; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert not loaded & {"numpy", "IPython", "qtpy", "PyQt5", "PyQt6", "PySide6", "matplotlib"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -29,10 +30,8 @@ def open_descriptors() -> dict[int, str]:
     """What each descriptor of this process is."""
     found = {}
     for fd in os.listdir("/proc/self/fd"):
-        try:
+        with contextlib.suppress(OSError):  # the one that listed them
             found[int(fd)] = os.readlink(f"/proc/self/fd/{fd}")
-        except OSError:  # the one that listed them
-            pass
     return found
 
 
@@ -90,5 +89,3 @@ def doctest_names(doctest_namespace: dict[str, object]) -> None:
     doctest_namespace.update(
         start_background=start_background, LogSender=LogSender, LogServer=LogServer
     )
-
-

@@ -2,16 +2,11 @@
 
 Who reads the socket. The thread that waits for an answer reads it itself, so
 that no other thread has to wake up first; when nobody waits, the I/O thread
-(`watcher.py`) reads what arrives, so that futures complete by themselves. The
-socket is only touched under ``_lock``. Its descriptor is edge-triggered: any
-use of the socket may swallow the edge, hence the rule that whoever has sent
-something reads the socket empty before letting go of the lock, and wakes the
-owner if that one is waiting.
+(`watcher.py`) reads what arrives, so that futures complete by themselves.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import itertools
 import logging
@@ -21,16 +16,15 @@ from concurrent.futures import InvalidStateError
 from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
-from ..session.leases import new_token
 from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy
 from ..session.remote_errors import rebuild
-from ..transport.monitor import Monitor
-from ..transport.sockets import clean_address, connect_dealer, send_frames, take
+from ..transport.sockets import clean_address
 from ..transport.waiting import wait_readable
 from ..wire import messages
 from ..wire.codecs import codec_named, codec_of
 from ..wire.messages import Failure, Goodbye, Reference, Request, Result, Welcome
 from ..wire.values import Undecodable
+from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
 from .future import Future
 from .runtime import current
@@ -95,32 +89,19 @@ class RPCClient:
         self.address = clean_address(address)
         self.reentrant = reentrant
         self.timeout: float | None = DEFAULT_TIMEOUT
+        self.server_id: str | None = None
         self._runtime = current()
         self._thread = self._runtime.thread()
         self._codec = codec_named(serializer)
-        self._lock = threading.RLock()
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
-        self._released: collections.deque[str] = collections.deque()
-        self._release_noted = False
-        self._leases_opened = 0
-        self._leases_released = 0
         self._waiting = 0
         self._armed = False
-        self._server_id: str | None = None
-        self._gone: ServerDisconnected | None = None
-        self._closed = False
-        self._peer = self._runtime.peer_name(self.address)
-        self._socket = connect_dealer(self._runtime.context, self.address)
-        self._fd = int(self._socket.fd)
-        self._monitor = Monitor(self._socket)
-        hello = messages.Hello(messages.VERSION, self._peer, {})
-        send_frames(self._socket, self._codec.encode(hello, refuse))
+        self.channel = Channel(self._runtime, self.address, self._codec, self)
         known = self._thread.clients.get(self.address)
         if known is None or known.closed():
             self._thread.clients[self.address] = self
         self._runtime.opened(self)
-        self._runtime.watcher.add(self)
 
     @staticmethod
     def get_client(address: str | bytes) -> RPCClient | None:
@@ -137,7 +118,7 @@ class RPCClient:
         return runtime.client_at(address)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "disconnected" if self._gone else "open"
+        state = "disconnected" if self.channel.gone else "closed" if self.closed() else "open"
         return f"<RPCClient of {self.address}, {state}>"
 
     # -- the actions -------------------------------------------------------
@@ -303,26 +284,23 @@ class RPCClient:
         if sync not in (None, "sync", "async", "off"):
             raise ValueError(f"sync is one of sync, async, off; not {sync!r}")
         self._check_usable()
-        runtime = self._runtime
-        outgoing = Outgoing(runtime, self._thread, self._server_id, None)
-        reply = return_type or "auto"
-        if sync == "off":
-            reply = "off"
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        reply = "off" if sync == "off" else return_type or "auto"
         request = Request(next(self._ids), action, reply, opts or {})
+        future = None if sync == "off" else Future(self, request.id)
         try:
             frames = self._codec.encode(request, outgoing.refer)
-            if sync == "off":
-                self._transmit(frames)
-                if outgoing.leases or outgoing.grants or self._is_foreign(holding):
-                    self._hold_until_arrived(outgoing, holding)
-                return None
-            future = Future(self, request.id)
-            self._pending[request.id] = _Pending(future, outgoing, holding)
-            self._transmit(frames)
+            if future is not None:
+                self._pending[request.id] = _Pending(future, outgoing, holding)
+            self.channel.send(frames)
         except BaseException:
-            self._forget(request.id)
+            self._pending.pop(request.id, None)
             outgoing.undo()
             raise
+        if future is None:
+            if outgoing.leases or outgoing.grants or self._is_foreign(holding):
+                self._hold_until_arrived(outgoing, holding)
+            return None
         if sync == "async":
             self._arm()
             return future
@@ -331,9 +309,25 @@ class RPCClient:
                 future, self.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
             )
         except BaseException:
-            self._forget(request.id)
+            self._pending.pop(request.id, None)  # its late answer is dropped
             raise
         return future.result(0)
+
+    def _check_usable(self) -> None:
+        if self._runtime is not current():
+            raise ServerDisconnected(
+                f"this client of {self.address} was made before a fork or a reset"
+            )
+        if self.closed():
+            raise self.channel.reason()
+        if not self._thread.is_current():
+            raise RuntimeError(
+                f"this client of {self.address} belongs to another thread;"
+                " get this thread's own with RPCClient.get_client(address)"
+            )
+
+    def _is_foreign(self, lease: object) -> bool:
+        return isinstance(lease, Lease) and lease.home is not self.channel
 
     def _hold_until_arrived(self, outgoing: Outgoing, holding: object) -> None:
         """Keep what a request without an answer refers to until it is there.
@@ -343,64 +337,19 @@ class RPCClient:
         """
         ping = Request(next(self._ids), "ping", "ack", {})
         self._pending[ping.id] = _Pending(None, outgoing, holding)
-        self._transmit(self._codec.encode(ping, refuse))
+        self.channel.send(self._codec.encode(ping, refuse))
         self._arm()
 
-    def _is_foreign(self, lease: object) -> bool:
-        return isinstance(lease, Lease) and lease.home is not self
-
-    def _check_usable(self) -> None:
-        if self._gone is not None:
-            raise self._gone
-        if self._runtime is not current():
-            raise ServerDisconnected(
-                f"this client of {self.address} was made before a fork or a reset"
-            )
-        if self._closed:
-            raise ServerDisconnected(f"this client of {self.address} has been closed")
-        if not self._thread.is_current():
-            raise RuntimeError(
-                f"this client of {self.address} belongs to another thread;"
-                " get this thread's own with RPCClient.get_client(address)"
-            )
-
-    def _transmit(self, frames: list[Any]) -> None:
-        """Send a message, and read what has arrived meanwhile."""
-        with self._lock:
-            if self._gone is not None:
-                raise self._gone
-            if self._released:
-                self._flush_releases()
-            send_frames(self._socket, frames)
-            arrived = self._read() if self._pending else []
-        self._settle(arrived)
-
     def _arm(self) -> None:
-        """Have the I/O thread read the socket when nobody else does."""
+        """Have the I/O thread read the channel while nobody else does."""
         if not self._armed:
             self._armed = True
             self._runtime.watcher.poke()
 
-    # -- receiving ---------------------------------------------------------
+    # -- receiving: see `channel.Receiver` -------------------------------------
 
-    def _read(self) -> list[Any]:
-        """Read the socket empty; the lock is held."""
-        arrived = []
-        if not self.closed():
-            while (frames := take(self._socket)) is not None:
-                arrived.append(frames)
-        return arrived
-
-    def pump(self) -> bool:
-        """Take in what has arrived; whether there was anything."""
-        with self._lock:
-            arrived = self._read()
-        self._settle(arrived)
-        return bool(arrived)
-
-    def _settle(self, arrived: list[Any]) -> None:
-        if not arrived:
-            return
+    def receive(self, arrived: list[list[Any]]) -> None:
+        """Take in messages that have arrived."""
         for frames in arrived:
             try:
                 self.process_msg(frames)
@@ -408,6 +357,21 @@ class RPCClient:
                 _log.exception("%r: a message could not be taken in", self)
         if self._waiting and not self._thread.is_current():
             self._thread.waker.wake()
+
+    def lost(self, error: ServerDisconnected) -> None:
+        """The server is gone: everything that waits for it fails."""
+        if self.server_id is not None:
+            self._runtime.server_gone(self.address, self.server_id)
+        self._fail_pending(error)
+
+    def unattended(self) -> bool:
+        """Whether answers are to come and nobody waits for them here."""
+        if not self._armed or self._waiting:
+            return False
+        if not self._pending:
+            self._armed = False
+            return False
+        return True
 
     def process_msg(self, msg: list[Any]) -> None:
         """Take in one message of the server: give its future what it brings.
@@ -431,9 +395,9 @@ class RPCClient:
         if isinstance(message, (Result, Failure)):
             self._answer(message)
         elif isinstance(message, Welcome):
-            self._server_id = message.server
+            self.server_id = message.server
         elif isinstance(message, Goodbye):
-            self.server_gone(f"has closed ({message.reason})")
+            self.channel.lose(f"has closed ({message.reason})")
         else:
             _log.error("%r: a server does not send %s", self, type(message).__name__)
 
@@ -445,7 +409,7 @@ class RPCClient:
         elif message.id is not None:
             self._answer_with(message.id, rebuild(message))
         elif message.code == "stranger":
-            self.server_gone("has been replaced by another one")
+            self.channel.lose("has been replaced by another one")
         else:
             _log.error("%r: the server could not read a message: %s", self, message.message)
 
@@ -456,7 +420,7 @@ class RPCClient:
             _set_exception(pending.future, error)
 
     def _resolve(self, reference: Reference) -> object:
-        return resolve(self._runtime, self._thread.server, self, reference)
+        return resolve(self._runtime, self._thread.server, self.channel, reference)
 
     # -- waiting -----------------------------------------------------------
 
@@ -481,7 +445,7 @@ class RPCClient:
         self._waiting += 1
         try:
             while True:
-                self.pump()
+                self.channel.pump()
                 if future.done():
                     return
                 server = thread.server if self.reentrant else None
@@ -490,7 +454,7 @@ class RPCClient:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise CallTimeout(self._describe_silence(timeout))
-                fds = [self._fd, thread.waker.fd]
+                fds = [self.channel.fd, thread.waker.fd]
                 if server is not None:
                     fds += server.fds()
                     due = server.timers.due_in()
@@ -519,7 +483,7 @@ class RPCClient:
             done.wait(timeout)
 
     def _describe_silence(self, timeout: float | None) -> str:
-        if self._server_id is None:
+        if self.server_id is None:
             return (
                 f"no answer from {self.address} after {timeout} s, and no sign of a server"
                 " there: either none is listening, or it has been busy all the time"
@@ -528,80 +492,8 @@ class RPCClient:
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""
-        if self._forget(request_id):
-            self._send_note(messages.Cancel(request_id))
-
-    def _forget(self, request_id: int) -> bool:
-        return self._pending.pop(request_id, None) is not None
-
-    # -- leases ------------------------------------------------------------
-
-    def open_lease(self, ref: str) -> Lease:
-        """Take up the lease that came with a message of the server."""
-        self._leases_opened += 1
-        return Lease(ref, self)
-
-    def claim(self, ref: str, token: str) -> Lease:
-        """Take up the lease that somebody else has granted."""
-        self._send_note(messages.Claim(ref, token))
-        return self.open_lease(ref)
-
-    def grant(self, ref: str) -> str:
-        """Grant one more lease of `ref`; return the token that claims it."""
-        token = new_token()
-        self._send_note(messages.Grant(ref, token))
-        return token
-
-    def withdraw(self, token: str) -> None:
-        """Forget a grant that nobody will claim."""
-        self._send_note(messages.Withdraw(token))
-
-    def release(self, ref: str) -> None:
-        """Note that a lease is over; called by ``Lease.__del__``, never blocks."""
-        self._released.append(ref)
-        if not self._release_noted:
-            self._release_noted = True
-            self._runtime.watcher.note_release(self)
-
-    def flush_releases(self) -> None:
-        """Tell the server about the leases that are over."""
-        self._release_noted = False
-        with self._lock:
-            if not self._released:
-                return
-            if not self.closed():
-                self._flush_releases()
-                arrived = self._read()
-            else:
-                arrived = []
-        self._settle(arrived)
-        if self._released:
-            # Leases are the process's: another of its connections takes over.
-            # If there is none, the server has taken them back already.
-            other = self._runtime.any_client(self.address)
-            refs = [self._released.popleft() for _ in range(len(self._released))]
-            if other is not None:
-                other._released.extend(refs)
-                other.flush_releases()
-
-    def _flush_releases(self) -> None:
-        refs = [self._released.popleft() for _ in range(len(self._released))]
-        self._leases_released += len(refs)
-        send_frames(self._socket, self._codec.encode(messages.Release(refs), refuse))
-
-    def _send_note(self, note: messages.Message) -> None:
-        """Send a message that has no answer, from any thread."""
-        with self._lock:
-            closed = self.closed()
-            if not closed:
-                send_frames(self._socket, self._codec.encode(note, refuse))
-                arrived = self._read()
-        if not closed:
-            self._settle(arrived)
-        elif self._gone is None:
-            other = self._runtime.any_client(self.address)
-            if other is not None:
-                other._send_note(note)
+        if self._pending.pop(request_id, None) is not None:
+            self.channel.note(messages.Cancel(request_id))
 
     # -- beginning and end -------------------------------------------------
 
@@ -624,50 +516,19 @@ class RPCClient:
 
     def disconnected(self) -> bool:
         """Whether the server is gone, or this client closed."""
-        if self._gone is None and not self._closed and self._thread.is_current():
-            self.pump()
-            self.check_monitor()
-        return self._gone is not None or self._closed
-
-    @property
-    def server_id(self) -> str | None:
-        """Names the server's incarnation; None until it has answered."""
-        return self._server_id
+        if not self.closed() and self._thread.is_current():
+            self.channel.pump()
+            self.channel.check_monitor()
+        return self.closed()
 
     def closed(self) -> bool:
         """Whether this client can no longer be used."""
-        return self._closed or self._gone is not None
+        return self.channel.closed
 
-    def check_monitor(self) -> None:
-        """Notice if the connection has broken."""
-        with self._lock:
-            if self.closed():
-                return
-            events = self._monitor.events()
-            lost = any(not connected for connected, _ in events)
-            arrived = self._read() if lost else []
-        self._settle(arrived)
-        if lost:
-            self.server_gone("has died")
-
-    def server_gone(self, what: str) -> None:
-        """The server is gone for good: everything that waits for it fails."""
-        with self._lock:
-            if self._gone is not None or self._closed:
-                return
-            error = ServerDisconnected(f"the server at {self.address} {what}")
-            self._gone = error
-            pending, self._pending = self._pending, {}
-            self._released.clear()
-            self._close_socket(linger=0)
-        if self._server_id is not None:
-            self._runtime.server_gone(self.address, self._server_id)
-        for request in pending.values():
-            request.outgoing.undo()
-            if request.future is not None:
-                _set_exception(request.future, ServerDisconnected(*error.args))
-        if self._waiting:
-            self._thread.waker.wake()
+    def welcomed(self) -> bool:
+        """Whether the server has answered the hello."""
+        self.channel.pump()
+        return self.server_id is not None
 
     def close(self) -> None:
         """Close this connection; the server stays.
@@ -675,73 +536,34 @@ class RPCClient:
         Calls that wait for an answer get `ServerDisconnected`. A later use of
         a proxy makes a new client.
         """
-        with self._lock:
-            if self._closed:
-                return
-            pending, self._pending = self._pending, {}
-            if self._gone is None:
-                if self._released:
-                    self._flush_releases()
-                goodbye = Goodbye("client closed")
-                send_frames(self._socket, self._codec.encode(goodbye, refuse))
-                self._close_socket(linger=None)
-            self._closed = True
-        if self._thread.clients.get(self.address) is self:
-            del self._thread.clients[self.address]
-        for request in pending.values():
-            if request.future is not None:
-                _set_exception(
-                    request.future,
-                    ServerDisconnected(f"the client of {self.address} was closed meanwhile"),
-                )
-        if self._waiting:
-            self._thread.waker.wake()
-
-    def _close_socket(self, linger: int | None) -> None:
-        self._runtime.watcher.remove(self)
-        self._monitor.close()
-        self._socket.close(linger)
+        if self.channel.close():
+            if self._thread.clients.get(self.address) is self:
+                del self._thread.clients[self.address]
+            self._fail_pending(self.channel.reason())
 
     def thread_ended(self) -> None:
         """The thread of this client is gone: close it as soon as that is safe."""
-        if self._pending or self.live_leases():
+        if self.depended_on():
             self._runtime.watcher.retire(self)
         else:
             self.close()
 
+    def depended_on(self) -> bool:
+        """Whether answers are to come, or leases are held through this client."""
+        return bool(self._pending) or self.channel.live_leases() > 0
+
     def has_pending(self) -> bool:
-        """Whether answers are still to come."""
+        """Whether answers are to come."""
         return bool(self._pending)
 
-    def welcomed(self) -> bool:
-        """Whether the server has answered the hello."""
-        self.pump()
-        return self._server_id is not None
-
-    def live_leases(self) -> int:
-        """Number of leases that were opened here and are not over yet."""
-        return self._leases_opened - self._leases_released - len(self._released)
-
-    # -- what the I/O thread asks ------------------------------------------
-
-    @property
-    def fd(self) -> int:
-        """Readable when something may have arrived."""
-        return self._fd
-
-    @property
-    def monitor_fd(self) -> int:
-        """Readable when the connection may have broken."""
-        return self._monitor.fd
-
-    def wants_reading(self) -> bool:
-        """Whether the I/O thread has to read this client's socket."""
-        if not self._armed or self._waiting or self.closed():
-            return False
-        if not self._pending:
-            self._armed = False
-            return False
-        return True
+    def _fail_pending(self, error: ServerDisconnected) -> None:
+        pending, self._pending = self._pending, {}
+        for request in pending.values():
+            request.outgoing.undo()
+            if request.future is not None:
+                _set_exception(request.future, ServerDisconnected(*error.args))
+        if self._waiting:
+            self._thread.waker.wake()
 
 
 def _set_result(future: Future, value: Any) -> None:

@@ -14,7 +14,7 @@ from ..session.proxy import Grantor, Lease, ObjectProxy
 from ..wire.messages import Reference
 
 if TYPE_CHECKING:
-    from .client import RPCClient
+    from .channel import Channel
     from .runtime import Runtime, ThreadState
     from .server import ServerCore
 
@@ -106,7 +106,7 @@ class Outgoing:
 
 
 def resolve(
-    runtime: Runtime, owner: ServerCore | None, came_over: RPCClient | None, reference: Reference
+    runtime: Runtime, owner: ServerCore | None, came_over: Channel | None, reference: Reference
 ) -> object:
     """Return what to hold for a reference that arrived.
 
@@ -115,8 +115,8 @@ def resolve(
     runtime : Runtime
     owner : ServerCore or None
         The receiving thread's server: its own objects become themselves again.
-    came_over : RPCClient or None
-        The client whose server has sent it, which then holds the lease.
+    came_over : Channel or None
+        The channel whose server has sent it, which then holds the lease.
     reference : Reference
     """
     server_id = reference.object_id.partition(".")[0]
@@ -126,7 +126,7 @@ def resolve(
         home = came_over
         lease = home.open_lease(reference.ref)
     elif reference.token:
-        home = runtime.client_at(reference.address)
+        home = runtime.client_at(reference.address).channel
         lease = home.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")

@@ -8,8 +8,10 @@ on it, and it has the package's only exit hook.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +25,7 @@ from ..transport.waiting import Waker
 
 if TYPE_CHECKING:
     from ..session.proxy import Client
+    from .channel import Channel
     from .client import RPCClient
     from .server import ServerCore
     from .watcher import Watcher
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = ["Runtime", "ServerLink", "ThreadState", "current", "reset"]
+
+
+SERVER_GRACE = 2.0
+"""Seconds that servers have at exit for finishing what they are doing."""
+
+_log = logging.getLogger(__name__)
 
 
 class ThreadState:
@@ -208,13 +217,13 @@ class Runtime:
                 self._callbacks = start_background("callbacks")
             return self._callbacks
 
-    def any_client(self, address: str) -> RPCClient | None:
-        """Return a client of that server that is open, whichever thread has it."""
+    def any_channel(self, address: str) -> Channel | None:
+        """Return an open channel to that server, whichever thread has it."""
         with self.lock:
             clients = list(self._open)
         for client in clients:
             if client.address == address and not client.closed():
-                return client
+                return client.channel
         return None
 
     def opened(self, thing: RPCClient | ServerCore) -> None:
@@ -245,7 +254,7 @@ class Runtime:
             clients = list(self._open)
         for client in clients:
             if client.server_id == server_id:
-                client.server_gone("has ended")
+                client.channel.lose("has ended")
 
     def at_exit(self, hook: Callable[[], None]) -> None:
         """Have `hook` called at exit, before any socket is closed."""
@@ -258,8 +267,13 @@ class Runtime:
             hooks, self._at_exit = self._at_exit, []
         for hook in reversed(hooks):
             hook()
-        for server in list(self._serving):
+        servers = list(self._serving)
+        for server in servers:
             server.close()
+        deadline = time.monotonic() + SERVER_GRACE
+        stuck = [s for s in servers if not s.wait_closed(max(0.0, deadline - time.monotonic()))]
+        if stuck:
+            _log.warning("left open at exit, busy in a call: %s", stuck)
         self.closed = True
         for client in list(self._open):
             client.close()
@@ -267,9 +281,10 @@ class Runtime:
         if self._watcher is not None and context is not None:
             # Ending the context waits until what was sent is out, LINGER at
             # most; but for ever if a thread still has a socket open.
-            self._watcher.stop(last=context.term, timeout=LINGER / 1000 + 1.0)
-        elif context is not None:
-            context.destroy(linger=LINGER)
+            last = context.term if not stuck else _nothing
+            self._watcher.stop(last, timeout=LINGER / 1000 + 1.0)
+        elif context is not None and not stuck:
+            context.term()
         for thread in list(self._threads):
             thread.close()
 
@@ -289,6 +304,10 @@ class Runtime:
             server.close()
         for client in clients:
             client.thread_ended()
+
+
+def _nothing() -> None:
+    pass
 
 
 _current: Runtime | None = None

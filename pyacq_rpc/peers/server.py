@@ -489,22 +489,32 @@ class ServerCore:
                 return  # the server's own thread will
         self._shut_down()
 
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the server has closed; whether it has.
+
+        Parameters
+        ----------
+        timeout : float or None
+            In seconds; None waits for ever.
+        """
+        return self._closed.wait(timeout)
+
     def _shut_down(self) -> None:
         with self._lock:
             if self._closed.is_set():
                 return
             for connection in self._connections.all():
                 self._send(connection, messages.Goodbye("server closed"))
-            self._closed.set()
+            self.link.gone = True
             self._monitor.close()
             self._socket.close()
             self._waker.close()
+            self._closed.set()
         self.timers.clear()
         self.unregister_server(self)
         self._queue.clear()
         self.dispatcher.names.clear()
         self.table.clear()
-        self.link.gone = True
 
 
 def _no_reference(reference: Reference) -> object:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..transport.waiting import Waker, wait_readable
 
 if TYPE_CHECKING:
+    from .channel import Channel
     from .client import RPCClient
     from .runtime import Runtime
 
@@ -34,8 +35,8 @@ class Watcher:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._lock = threading.Lock()
-        self._clients: set[RPCClient] = set()
-        self._noted: collections.deque[RPCClient] = collections.deque()
+        self._channels: set[Channel] = set()
+        self._noted: collections.deque[Channel] = collections.deque()
         self._retiring: list[RPCClient] = []
         self._flush_at: float | None = None
         self._waker = Waker()
@@ -49,23 +50,23 @@ class Watcher:
         return threading.current_thread() is self._thread
 
     def poke(self) -> None:
-        """Have the thread look at its clients again."""
+        """Have the thread look at its channels again."""
         self._waker.wake()
 
-    def add(self, client: RPCClient) -> None:
-        """Watch a client from now on."""
+    def add(self, channel: Channel) -> None:
+        """Watch a channel from now on."""
         with self._lock:
-            self._clients.add(client)
+            self._channels.add(channel)
         self.poke()
 
-    def remove(self, client: RPCClient) -> None:
-        """Stop watching a client, which is about to close its socket."""
+    def remove(self, channel: Channel) -> None:
+        """Stop watching a channel, which is about to close its socket."""
         with self._lock:
-            self._clients.discard(client)
+            self._channels.discard(channel)
 
-    def note_release(self, client: RPCClient) -> None:
-        """A lease of this client is over; safe to call from ``__del__``."""
-        self._noted.append(client)
+    def note_release(self, channel: Channel) -> None:
+        """A lease of this channel is over; safe to call from ``__del__``."""
+        self._noted.append(channel)
         if not self._stopping:
             self._waker.wake()
 
@@ -113,14 +114,14 @@ class Watcher:
         self._flush_releases()
         self._close_retired()
         with self._lock:
-            clients = list(self._clients)
+            channels = list(self._channels)
         owners: dict[int, Callable[[], object]] = {}
-        for client in clients:
-            owners[client.monitor_fd] = client.check_monitor
-            if client.wants_reading():
+        for channel in channels:
+            owners[channel.monitor_fd] = channel.check_monitor
+            if channel.wants_reading():
                 # What came before the wait leaves no edge to wait for.
-                client.pump()
-                owners[client.fd] = client.pump
+                channel.pump()
+                owners[channel.fd] = channel.pump
         for limit in (self._flush_in(), RELEASE_DELAY if self._retiring else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
@@ -158,7 +159,7 @@ class Watcher:
             return True
         if client.has_pending():
             return False
-        if client.live_leases():
+        if client.channel.live_leases():
             # The leases are the process's: they live on with this thread's
             # own connection, which must stand before the other one ends.
             stand_in = self._runtime.client_at(client.address)

@@ -1,0 +1,258 @@
+"""A client's connection: its socket, its monitor, and the leases that came over it.
+
+The socket is only touched under the lock, from whichever thread. Its
+descriptor is edge-triggered: any use of the socket may swallow the edge that
+says that something has arrived. Hence the rule that whoever has sent something
+reads the socket empty before letting go of the lock, and delivers what was there.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ServerDisconnected
+from ..session.leases import new_token
+from ..session.proxy import Lease
+from ..transport.monitor import Monitor
+from ..transport.sockets import connect_dealer, send_frames, take
+from ..wire import messages
+from ..wire.codecs import Codec
+from .exchange import refuse
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+__all__ = ["Channel", "Receiver"]
+
+
+class Receiver(Protocol):
+    """Who takes what arrives: a client."""
+
+    def receive(self, arrived: list[list[Any]]) -> None:
+        """Take in messages, each a list of frames; the lock is not held."""
+
+    def lost(self, error: ServerDisconnected) -> None:
+        """The server is gone, and the channel closed."""
+
+    def unattended(self) -> bool:
+        """Whether answers are to come and nobody waits for them here."""
+
+
+class Channel:
+    """A connection to one server; also where leases from there are at home.
+
+    Parameters
+    ----------
+    runtime : Runtime
+    address : str
+    codec : Codec
+        How messages are written.
+    receiver : Receiver
+
+    Attributes
+    ----------
+    fd, monitor_fd : int
+        Readable when something may have arrived, or the connection be lost.
+    gone : ServerDisconnected or None
+        Why the server is known to be gone.
+    closed : bool
+        Whether this side has closed, or the server is gone.
+    """
+
+    def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
+        self.address = address
+        self.gone: ServerDisconnected | None = None
+        self.closed = False
+        self._runtime = runtime
+        self._codec = codec
+        self._receiver = receiver
+        self._lock = threading.RLock()
+        self._released: collections.deque[str] = collections.deque()
+        self._release_noted = False
+        self._leases_opened = 0
+        self._leases_released = 0
+        self._socket = connect_dealer(runtime.context, address)
+        self.fd = int(self._socket.fd)
+        self._monitor = Monitor(self._socket)
+        self.monitor_fd = self._monitor.fd
+        peer = runtime.peer_name(address)
+        self._put(messages.Hello(messages.VERSION, peer, {}))
+        runtime.watcher.add(self)
+
+    def send(self, frames: list[Any]) -> None:
+        """Send a message, and deliver what has arrived meanwhile.
+
+        Raises
+        ------
+        ServerDisconnected
+            If the server is gone, or this side closed.
+        """
+        with self._lock:
+            if self.closed:
+                raise self.reason()
+            if self._released:
+                self._put_releases()
+            send_frames(self._socket, frames)
+            arrived = self._read()
+        self._deliver(arrived)
+
+    def note(self, message: messages.Message) -> None:
+        """Send a message that has no answer, from any thread.
+
+        If this channel has closed, another one of this process to the same
+        server will do: the books are kept for processes.
+        """
+        with self._lock:
+            closed = self.closed
+            if not closed:
+                self._put(message)
+                arrived = self._read()
+        if not closed:
+            self._deliver(arrived)
+        elif self.gone is None:
+            other = self._runtime.any_channel(self.address)
+            if other is not None:
+                other.note(message)
+
+    def pump(self) -> bool:
+        """Deliver what has arrived; whether there was anything."""
+        with self._lock:
+            arrived = self._read()
+        self._deliver(arrived)
+        return bool(arrived)
+
+    def reason(self) -> ServerDisconnected:
+        """Why this channel cannot be used any more."""
+        if self.gone is not None:
+            return ServerDisconnected(*self.gone.args)
+        return ServerDisconnected(f"this client of {self.address} has been closed")
+
+    # -- leases: see `session.proxy.Home` ------------------------------------
+
+    def open_lease(self, ref: str) -> Lease:
+        """Take up the lease that came with a message of the server."""
+        self._leases_opened += 1
+        return Lease(ref, self)
+
+    def claim(self, ref: str, token: str) -> Lease:
+        """Take up the lease that somebody else has granted."""
+        self.note(messages.Claim(ref, token))
+        return self.open_lease(ref)
+
+    def grant(self, ref: str) -> str:
+        """Grant one more lease of `ref`; return the token that claims it."""
+        token = new_token()
+        self.note(messages.Grant(ref, token))
+        return token
+
+    def withdraw(self, token: str) -> None:
+        """Forget a grant that nobody will claim."""
+        self.note(messages.Withdraw(token))
+
+    def release(self, ref: str) -> None:
+        """Note that a lease is over; called by ``Lease.__del__``, never blocks."""
+        self._released.append(ref)
+        if not self._release_noted:
+            self._release_noted = True
+            self._runtime.watcher.note_release(self)
+
+    def flush_releases(self) -> None:
+        """Tell the server about the leases that are over."""
+        self._release_noted = False
+        with self._lock:
+            closed = self.closed
+            arrived: list[list[Any]] = []
+            if self._released and not closed:
+                self._put_releases()
+                arrived = self._read()
+        self._deliver(arrived)
+        if closed and self._released:
+            # If no other channel of this process is open, the server has
+            # taken the leases back already.
+            refs = self._take_released()
+            other = self._runtime.any_channel(self.address)
+            if other is not None and self.gone is None:
+                other.note(messages.Release(refs))
+
+    def live_leases(self) -> int:
+        """Number of leases that were opened here and are not over yet."""
+        return self._leases_opened - self._leases_released - len(self._released)
+
+    # -- the end ---------------------------------------------------------------
+
+    def check_monitor(self) -> None:
+        """Notice if the connection has broken."""
+        with self._lock:
+            if self.closed:
+                return
+            lost = any(not connected for connected, _ in self._monitor.events())
+            # What the server sent before it died is there still.
+            arrived = self._read() if lost else []
+        self._deliver(arrived)
+        if lost:
+            self.lose("has died")
+
+    def lose(self, what: str) -> None:
+        """The server is gone for good.
+
+        Parameters
+        ----------
+        what : str
+            What has become of it, as the end of a sentence.
+        """
+        with self._lock:
+            if self.closed:
+                return
+            self.gone = ServerDisconnected(f"the server at {self.address} {what}")
+            self._released.clear()
+            self._close_socket(linger=0)
+        self._receiver.lost(self.reason())
+
+    def close(self) -> bool:
+        """Say goodbye and close; whether it was open."""
+        with self._lock:
+            if self.closed:
+                return False
+            if self._released:
+                self._put_releases()
+            self._put(messages.Goodbye("client closed"))
+            self._close_socket(linger=None)
+            return True
+
+    def _close_socket(self, linger: int | None) -> None:
+        self.closed = True
+        self._runtime.watcher.remove(self)
+        self._monitor.close()
+        self._socket.close(linger)
+
+    # -- with the lock held ------------------------------------------------------
+
+    def _put(self, message: messages.Message) -> None:
+        send_frames(self._socket, self._codec.encode(message, refuse))
+
+    def _put_releases(self) -> None:
+        refs = self._take_released()
+        self._leases_released += len(refs)
+        self._put(messages.Release(refs))
+
+    def _take_released(self) -> list[str]:
+        return [self._released.popleft() for _ in range(len(self._released))]
+
+    def _read(self) -> list[list[Any]]:
+        arrived: list[list[Any]] = []
+        if not self.closed:
+            while (frames := take(self._socket)) is not None:
+                arrived.append(frames)
+        return arrived
+
+    def _deliver(self, arrived: list[list[Any]]) -> None:
+        if arrived:
+            self._receiver.receive(arrived)
+
+    # -- what the I/O thread asks ------------------------------------------------
+
+    def wants_reading(self) -> bool:
+        """Whether the I/O thread has to read this channel."""
+        return not self.closed and self._receiver.unattended()

@@ -31,7 +31,14 @@ class ProtocolError(RPCError, ValueError):
 
     Raised by the wire floor for any bytes that are not a well-formed message,
     and shown to the peer as an error message where one can be sent.
+
+    Attributes
+    ----------
+    request_id : int or None
+        The request that is at fault, where that much could be read.
     """
+
+    request_id: int | None = None
 
 
 class SerializationError(RPCError, TypeError):

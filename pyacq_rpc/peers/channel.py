@@ -212,6 +212,9 @@ class Channel:
 
     def close(self) -> bool:
         """Say goodbye and close; whether it was open."""
+        # A goodbye to a server that is gone would linger for nothing.
+        self.pump()
+        self.check_monitor()
         with self._lock:
             if self.closed:
                 return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..session.dispatch import UserError
 from ..session.leases import new_token
 from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
 from .future import Future
@@ -97,11 +96,7 @@ class LocalClient:
         """Return: there is nothing to withdraw."""
 
     def _run(self, action: str, options: dict[str, Any], return_type: str | None) -> Any:
-        try:
-            result = self._server.dispatcher.run(action, options)
-        except UserError as wrapped:
-            raise wrapped.error from None
-        return self._server.get_proxy(result) if return_type == "proxy" else result
+        return self._server.process_action(action, options, return_type or "auto", self)
 
     def _at_home(self, value: Any) -> Any:
         if type(value) is list:

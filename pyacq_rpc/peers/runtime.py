@@ -267,6 +267,9 @@ class Runtime:
             hooks, self._at_exit = self._at_exit, []
         for hook in reversed(hooks):
             hook()
+        # Clients first: those of our own servers then end without lingering.
+        for client in list(self._open):
+            client.close()
         servers = list(self._serving)
         for server in servers:
             server.close()
@@ -275,8 +278,6 @@ class Runtime:
         if stuck:
             _log.warning("left open at exit, busy in a call: %s", stuck)
         self.closed = True
-        for client in list(self._open):
-            client.close()
         context, self._context = self._context, None
         if self._watcher is not None and context is not None:
             # Ending the context waits until what was sent is out, LINGER at

@@ -303,6 +303,28 @@ class ServerCore:
                     return True
         return True
 
+    def process_action(
+        self, action: str, opts: dict[str, Any], return_type: str, caller: object
+    ) -> Any:
+        """Carry out a single action, as for a request, and return the result.
+
+        Parameters
+        ----------
+        action : str
+            One of the keys of `pyacq_rpc.wire.messages.ACTIONS`.
+        opts : dict
+            Its options.
+        return_type : {'auto', 'proxy'}
+            With ``'proxy'`` the result is a proxy of it.
+        caller : object
+            Who asks; for subclasses that want to know.
+        """
+        try:
+            result = self.dispatcher.run(action, opts)
+        except UserError as wrapped:
+            raise wrapped.error from None
+        return self.get_proxy(result) if return_type == "proxy" else result
+
     def _process(self, identity: bytes, frames: list[zmq.Frame] | None) -> None:
         connection = self._connections.get(identity)
         if frames is None:
@@ -357,7 +379,7 @@ class ServerCore:
 
     def _refuse(self, identity: bytes, codec: Codec, error: ProtocolError) -> None:
         _log.warning("%r: refused a message: %s", self, error)
-        self._send_to(identity, codec.encode(failure_of_error(None, error), refuse))
+        self._send_to(identity, codec.encode(failure_of_error(error.request_id, error), refuse))
 
     def _keep_books(self, connection: Connection, message: Message) -> None:
         peer = connection.peer

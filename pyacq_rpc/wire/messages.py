@@ -259,7 +259,11 @@ def parse(fields: object) -> Message:
     if cls in _STRING_LISTS:
         _check_strings(cls.__name__, fields[1 + _STRING_LISTS[cls]])
     if isinstance(message, Request):
-        return _check_request(message)
+        try:
+            return _check_request(message)
+        except ProtocolError as error:
+            error.request_id = message.id
+            raise
     return message
 
 

@@ -1,0 +1,418 @@
+from __future__ import annotations
+
+import concurrent.futures
+import gc
+import threading
+import time
+
+import pytest
+from conftest import eventually
+from things import Thing
+
+from pyacq_rpc import (
+    CallTimeout,
+    ObjectProxy,
+    ProtocolError,
+    RemoteCallException,
+    RPCClient,
+    RPCServer,
+    SerializationError,
+    ServerDisconnected,
+)
+
+
+@pytest.fixture
+def thing(server, client):
+    server["thing"] = Thing()
+    return client["thing"]
+
+
+class TestModes:
+    def test_a_sync_call_returns_the_result(self, thing):
+        assert thing.add(1, 2) == 3
+
+    def test_an_async_call_returns_a_future(self, thing):
+        assert thing.add(1, 2, _sync="async").result() == 3
+
+    def test_a_call_with_sync_off_returns_none_and_is_done(self, thing):
+        assert thing.note(1, _sync="off") is None
+        assert thing.notes() == [1]
+
+    def test_an_unknown_mode_is_refused(self, thing):
+        with pytest.raises(ValueError, match="sync"):
+            thing.add(1, 2, _sync="maybe")
+
+    def test_options_of_a_call_beat_those_of_the_proxy(self, thing):
+        thing._set_proxy_options(sync="async")
+        assert thing.add(1, 2).result() == 3
+        assert thing.add(1, 2, _sync="sync") == 3
+
+    def test_options_of_a_proxy_are_inherited_by_its_attributes(self, thing):
+        thing._set_proxy_options(return_type="proxy")
+        assert isinstance(thing.add(1, 2), ObjectProxy)
+
+    def test_the_client_has_a_default_timeout(self, client, thing):
+        client.timeout = 0.05
+        with pytest.raises(TimeoutError):
+            thing.sleep(0.5)
+
+    def test_a_proxy_is_returned_on_request(self, thing):
+        three = thing.add(1, 2, _return_type="proxy")
+        assert isinstance(three, ObjectProxy)
+        assert three + 1 == 4
+
+    def test_a_value_is_insisted_on(self, thing):
+        with pytest.raises(SerializationError, match="Thing has no value form"):
+            thing.make(_return_type="value")
+
+    def test_requests_run_in_the_order_sent_whatever_their_mode(self, thing):
+        for n in range(0, 300, 3):
+            thing.note(n, _sync="off")
+            thing.note(n + 1, _sync="async")
+            thing.note(n + 2)
+        assert thing.notes() == list(range(300))
+
+
+class TestTimeout:
+    def test_a_late_answer_is_dropped_and_the_client_stays_usable(self, server, thing):
+        with pytest.raises(CallTimeout, match="no answer"):
+            thing.sleep(0.3, _timeout=0.05)
+        assert thing.add(1, 2) == 3
+
+    def test_a_proxy_in_a_late_answer_is_released(self, server, thing):
+        slow = thing.call
+        before = len(server.table)
+        with pytest.raises(CallTimeout):
+            slow(SleepyMaker(), _timeout=0.05)
+        assert eventually(lambda: len(server.table) == before)
+
+    def test_nobody_there(self):
+        client = RPCClient("tcp://127.0.0.1:9")
+        with pytest.raises(CallTimeout, match="none is listening"):
+            client.ensure_connection(timeout=0.1)
+        assert not client.disconnected()
+
+    def test_a_short_timeout_does_not_spin(self, thing):
+        future = thing.sleep(0.5, _sync="async")
+        before = time.thread_time()
+        with pytest.raises(CallTimeout):
+            future.result(timeout=0.4)
+        assert time.thread_time() - before < 0.2
+
+
+class SleepyMaker:
+    """Is called back in the client's process, and takes its time."""
+
+    def __call__(self):
+        time.sleep(0.3)
+        return Thing()
+
+
+class TestActions:
+    def test_names_are_published_from_both_sides(self, server, client):
+        server["a"] = 1
+        client["b"] = [1, (2,)]
+        assert client["a"] == 1
+        assert server["b"] == [1, (2,)]
+
+    def test_an_unknown_name_says_what_there_is(self, server, client):
+        server["camera"] = 1
+        with pytest.raises(KeyError, match="camera"):
+            client["telescope"]
+
+    def test_import(self, client):
+        assert client._import("math").sqrt(4) == 2
+
+    def test_import_of_what_is_not_there(self, client):
+        with pytest.raises(ModuleNotFoundError):
+            client._import("no_such_module")
+
+    def test_transfer_gives_a_proxy_to_the_copy_there(self, server, client):
+        there = client.transfer([1, 2])
+        assert isinstance(there, ObjectProxy)
+        there.append(3)
+        assert there._get_value() == [1, 2, 3]
+
+    def test_call_obj_and_get_obj(self, client, thing):
+        assert client.call_obj(thing.add, (1,), {"b": 2}) == 3
+        assert client.get_obj(thing.value) == 0
+        assert client.call_obj(thing.add, (1, 2), sync="async").result() == 3
+
+    def test_ping(self, client):
+        assert client.ping() == "pong"
+        assert client.ping(sync="async").result() == "pong"
+
+    def test_the_clocks_of_one_machine_agree(self, client):
+        assert abs(client.measure_clock_diff()) < 0.5
+
+    def test_send_takes_any_action(self, client):
+        assert client.send("ping", return_type="auto", sync="sync", timeout=10.0) == "pong"
+
+    def test_an_unknown_action_is_refused_by_the_server(self, client):
+        with pytest.raises(ProtocolError, match="unknown action 'explode'"):
+            client.send("explode")
+        with pytest.raises(ProtocolError, match="takes the options"):
+            client.send("import", {"modul": "os"})
+        assert client.ping() == "pong"
+
+
+class TestConnection:
+    def test_a_thread_has_one_client_for_an_address(self, server):
+        client = RPCClient(server.address)
+        assert RPCClient.get_client(server.address) is client
+        assert RPCClient.get_client(server.address.encode()) is client
+
+    def test_threads_have_clients_of_their_own(self, server, client):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(RPCClient.get_client(server.address)))
+        thread.start()
+        thread.join()
+        assert found[0] is not client
+
+    def test_a_client_is_for_its_own_thread(self, client):
+        errors = []
+
+        def use():
+            try:
+                client.ping()
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+        assert "another thread" in errors[0]
+
+    def test_the_own_thread_has_no_client_of_its_server(self):
+        server = RPCServer()
+        server.run_lazy()
+        assert RPCClient.get_client(server.address) is None
+        assert RPCServer.local_client().ping() == "pong"
+
+    def test_close_leaves_the_server(self, server, client):
+        client.ping()
+        client.close()
+        client.close()
+        assert client.disconnected()
+        with pytest.raises(ServerDisconnected, match="closed"):
+            client.ping()
+        assert RPCClient.get_client(server.address).ping() == "pong"
+
+    def test_a_proxy_outlives_its_client_as_long_as_another_connection_stays(self, server, client):
+        server["thing"] = Thing()
+        other = RPCClient(server.address)
+        made = other["thing"].make()
+        other.ping()
+        other.close()
+        assert made.add(1, 2) == 3
+
+    def test_close_server(self, server, client):
+        pending = client.transfer(Thing(), sync="async")
+        assert client.close_server() is True
+        assert pending.done()
+        assert eventually(client.disconnected)
+        assert client.close_server() is True
+
+    def test_pending_calls_fail_when_the_server_closes(self, server, client):
+        begun = threading.Event()
+
+        def work():
+            begun.set()
+            time.sleep(0.2)
+
+        server["work"] = Thing()
+        server["work"].work = work
+        current = client["work"].work(_sync="async")
+        later = client.ping(sync="async")
+        assert begun.wait(10)
+        server.close()
+        assert current.result() is None
+        with pytest.raises(ServerDisconnected):
+            later.result(10)
+
+    @pytest.mark.parametrize("address", ["", "127.0.0.1:5000", "http://x", "tcp://", "ipc"])
+    def test_what_is_not_an_address_is_refused(self, address):
+        with pytest.raises(ValueError, match="is not an address"):
+            RPCClient(address)
+
+    def test_json(self, server, client):
+        server["thing"] = Thing()
+        client = RPCClient(server.address, serializer="json")
+        assert client["thing"].echo({"a": (1, b"\x00")}) == {"a": (1, b"\x00")}
+
+    def test_an_unknown_serializer_is_refused(self, server):
+        with pytest.raises(ValueError, match="unknown serializer"):
+            RPCClient(server.address, serializer="pickle")
+
+    def test_client_repr_names_its_state(self, server, client):
+        assert "open" in repr(client)
+        client.close()
+        assert "closed" in repr(client)
+
+
+class TestErrors:
+    def test_builtin_type_and_remote_exception_both_catch(self, thing):
+        with pytest.raises(ValueError, match="shutter") as caught:
+            thing.fail("shutter")
+        assert isinstance(caught.value, RemoteCallException)
+        assert "in fail" in caught.value.remote_traceback
+
+    def test_arguments_that_do_not_fit(self, thing):
+        with pytest.raises(TypeError, match="missing"):
+            thing.add(1)
+
+    def test_a_missing_attribute(self, thing):
+        with pytest.raises(AttributeError, match="nope"):
+            thing.nope()
+        assert not hasattr(thing, "nope")
+        assert hasattr(thing, "add")
+        assert getattr(thing, "nope", None) is None
+
+    def test_assignments_raise(self, thing):
+        with pytest.raises(AttributeError):
+            thing.add.x = 1
+        with pytest.raises(TypeError):
+            thing["key"] = 1
+
+    def test_a_value_that_cannot_travel(self, thing):
+        endless: list = []
+        endless.append(endless)
+        with pytest.raises(SerializationError, match="contains itself"):
+            thing.echo(endless)
+        assert thing.echo([1]) == [1]
+
+    def test_a_type_that_the_receiver_does_not_know(self, thing, client):
+        from pyacq_rpc import register_type, unregister_type
+
+        class Odd:
+            pass
+
+        register_type(Odd, "test.odd", lambda odd: 1, lambda payload: Odd())
+        request = client._codec.encode
+        frames = []
+        client._codec.encode = lambda *args: frames.append(request(*args)) or frames[-1]
+        try:
+            assert isinstance(thing.echo(Odd()), Odd)
+        finally:
+            unregister_type(Odd)
+            del client._codec.encode
+        with pytest.raises(SerializationError, match=r"test\.odd"):
+            # The same request again, to a server that has forgotten the type.
+            future = client.ping(sync="async")
+            future.result()
+            client._ids = iter([99])
+            client._codec = Replay(client._codec, frames[-1])
+            thing.echo(1)
+
+
+class Replay:
+    """A codec that writes what was written before, under a new id."""
+
+    name = "msgpack"
+
+    def __init__(self, codec, frames):
+        self.codec = codec
+        self.frames = frames
+
+    def encode(self, message, refer):
+        if getattr(message, "action", None) != "call_obj":
+            return self.codec.encode(message, refer)
+        import msgpack
+
+        fields = msgpack.unpackb(self.frames[0], strict_map_key=False)
+        fields[1] = message.id
+        return [msgpack.packb(fields)]
+
+
+class TestFutures:
+    def test_wait_and_as_completed(self, thing):
+        futures = [thing.add(n, n, _sync="async") for n in range(50)]
+        done, pending = concurrent.futures.wait(futures, timeout=10)
+        assert (len(done), len(pending)) == (50, 0)
+        results = {f.result() for f in concurrent.futures.as_completed(futures, timeout=10)}
+        assert results == set(range(0, 100, 2))
+
+    def test_done_without_anybody_looking(self, thing):
+        future = thing.add(1, 2, _sync="async")
+        assert eventually(future.done)
+
+    def test_callbacks_need_nobody_to_wait(self, thing):
+        got = []
+        thing.add(1, 2, _sync="async").add_done_callback(lambda f: got.append(f.result()))
+        assert eventually(lambda: got == [3])
+
+    def test_a_callback_may_call_and_wait(self, thing):
+        got = []
+
+        def callback(future):
+            got.append(thing.add(future.result(), 1))
+            got.append(thing.add(1, 1, _sync="async").result())
+
+        thing.add(1, 2, _sync="async").add_done_callback(callback)
+        assert eventually(lambda: got == [4, 2])
+
+    def test_a_callback_may_wait_for_another_threads_future(self, thing):
+        got = []
+        slow = thing.sleep(0.2, _sync="async")
+        other = thing.add(1, 2, _sync="async")
+        quick = RPCClient(thing._rpc_addr).ping(sync="async")
+        quick.add_done_callback(lambda f: got.append(slow.result() + other.result()))
+        assert eventually(lambda: got == [3.2])
+
+    def test_a_future_is_read_from_another_thread(self, thing):
+        future = thing.sleep(0.1, _sync="async")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            assert pool.submit(future.result).result(10) == 0.1
+
+    def test_await(self, thing):
+        import asyncio
+
+        async def use():
+            one = thing.add(1, 2, _sync="async")
+            assert await one == 3
+            with pytest.raises(ValueError, match="x"):
+                await thing.fail("x", _sync="async")
+            return await asyncio.gather(*[thing.add(n, n, _sync="async") for n in range(5)])
+
+        assert asyncio.run(use()) == [0, 2, 4, 6, 8]
+
+    def test_exceptions(self, thing):
+        future = thing.fail("x", _sync="async")
+        assert isinstance(future.exception(), ValueError)
+        with pytest.raises(ValueError, match="x"):
+            future.result()
+
+    def test_cancel_withdraws_what_has_not_begun(self, thing):
+        blocker = thing.sleep(0.3, _sync="async")
+        futures = [thing.note(n, _sync="async") for n in range(5)]
+        assert futures[2].cancel()
+        assert futures[2].cancelled()
+        with pytest.raises(concurrent.futures.CancelledError):
+            futures[2].result()
+        blocker.result()
+        assert thing.notes() == [0, 1, 3, 4]
+
+    def test_cancel_of_what_is_done_does_nothing(self, thing):
+        future = thing.add(1, 2, _sync="async")
+        assert future.result() == 3
+        assert not future.cancel()
+
+    def test_a_timeout_of_result_leaves_the_future(self, thing):
+        future = thing.sleep(0.3, _sync="async")
+        with pytest.raises(TimeoutError):
+            future.result(timeout=0.01)
+        assert future.result() == 0.3
+
+    def test_ten_thousand_in_flight(self, thing):
+        futures = [thing.add(n, 1, _sync="async") for n in range(10_000)]
+        assert [f.result() for f in futures] == list(range(1, 10_001))
+
+
+def test_the_books_balance_after_all_of_this(server, client):
+    server["thing"] = Thing()
+    thing = client["thing"]
+    made = [thing.make() for _ in range(100)]
+    assert made[3].add(1, 2) == 3
+    del made, thing
+    gc.collect()
+    assert eventually(lambda: len(server.table) == 0)

@@ -1,0 +1,52 @@
+"""Objects that tests put into servers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+
+class Thing:
+    """Something with methods, attributes and state."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.value = 0
+
+    def add(self, a: Any, b: Any) -> Any:
+        return a + b
+
+    def echo(self, value: Any) -> Any:
+        return value
+
+    def note(self, value: Any) -> None:
+        self.log.append(value)
+
+    def notes(self) -> list[Any]:
+        return list(self.log)
+
+    def sleep(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    def fail(self, message: str) -> None:
+        raise ValueError(message)
+
+    def call(self, function: Any, *args: Any) -> Any:
+        return function(*args)
+
+    def make(self) -> Thing:
+        return Thing()
+
+    def me(self) -> Thing:
+        return self
+
+    def thread(self) -> int:
+        return threading.get_ident()
+
+    def keep(self, value: Any) -> None:
+        self.kept = value
+
+    def drop(self) -> None:
+        self.kept = None

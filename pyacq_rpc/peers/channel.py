@@ -71,6 +71,7 @@ class Channel:
         self._lock = threading.RLock()
         self._released: collections.deque[str] = collections.deque()
         self._release_noted = False
+        self._connected = address.startswith("inproc:")
         self._leases_opened = 0
         self._leases_released = 0
         self._socket = connect_dealer(runtime.context, address)
@@ -187,7 +188,9 @@ class Channel:
         with self._lock:
             if self.closed:
                 return
-            lost = any(not connected for connected, _ in self._monitor.events())
+            events = self._monitor.events()
+            self._connected = self._connected or bool(events)
+            lost = any(not connected for connected, _ in events)
             # What the server sent before it died is there still.
             arrived = self._read() if lost else []
         self._deliver(arrived)
@@ -221,7 +224,8 @@ class Channel:
             if self._released:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
-            self._close_socket(linger=None)
+            # Where nobody has ever been, nobody is waited for.
+            self._close_socket(linger=None if self._connected else 0)
             return True
 
     def _close_socket(self, linger: int | None) -> None:

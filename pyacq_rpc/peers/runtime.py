@@ -268,8 +268,7 @@ class Runtime:
         for hook in reversed(hooks):
             hook()
         # Clients first: those of our own servers then end without lingering.
-        for client in list(self._open):
-            client.close()
+        self._close_clients()
         servers = list(self._serving)
         for server in servers:
             server.close()
@@ -278,16 +277,27 @@ class Runtime:
         if stuck:
             _log.warning("left open at exit, busy in a call: %s", stuck)
         self.closed = True
-        context, self._context = self._context, None
-        if self._watcher is not None and context is not None:
-            # Ending the context waits until what was sent is out, LINGER at
-            # most; but for ever if a thread still has a socket open.
-            last = context.term if not stuck else _nothing
+        if self._watcher is not None:
+            last = self._close_clients if stuck else self._end_context
             self._watcher.stop(last, timeout=LINGER / 1000 + 1.0)
-        elif context is not None and not stuck:
-            context.term()
+        elif not stuck:
+            self._end_context()
         for thread in list(self._threads):
             thread.close()
+
+    def _close_clients(self) -> None:
+        for client in list(self._open):
+            client.close()
+
+    def _end_context(self) -> None:
+        """Wait until what was sent is out, `LINGER` at most.
+
+        This would take for ever if a thread had a socket open still.
+        """
+        self._close_clients()
+        if self._context is not None:
+            self._context.term()
+            self._context = None
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
@@ -305,10 +315,6 @@ class Runtime:
             server.close()
         for client in clients:
             client.thread_ended()
-
-
-def _nothing() -> None:
-    pass
 
 
 _current: Runtime | None = None
@@ -334,9 +340,9 @@ def reset() -> None:
     For tests; a program ends by itself.
     """
     global _current
-    runtime, _current = _current, None
-    if runtime is not None:
-        runtime.close()
+    if _current is not None:
+        _current.close()
+    _current = None
 
 
 def _close_at_exit() -> None:

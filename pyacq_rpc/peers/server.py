@@ -528,6 +528,7 @@ class ServerCore:
             for connection in self._connections.all():
                 self._send(connection, messages.Goodbye("server closed"))
             self.link.gone = True
+            self._monitor.unbind()
             self._monitor.close()
             self._socket.close()
             self._waker.close()

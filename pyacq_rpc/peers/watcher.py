@@ -120,7 +120,8 @@ class Watcher:
             owners[channel.monitor_fd] = channel.check_monitor
             if channel.wants_reading():
                 # What came before the wait leaves no edge to wait for.
-                channel.pump()
+                if channel.pump():
+                    timeout = 0.0  # it may be what `run_until` waits for
                 owners[channel.fd] = channel.pump
         for limit in (self._flush_in(), RELEASE_DELAY if self._retiring else None):
             if limit is not None:
@@ -155,7 +156,7 @@ class Watcher:
                     self._retiring.append(client)
 
     def _may_close(self, client: RPCClient) -> bool:
-        if client.closed():
+        if client.closed() or self._stopping:
             return True
         if client.has_pending():
             return False

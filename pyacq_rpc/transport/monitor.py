@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from .sockets import endpoint
+
 __all__ = ["Monitor", "source_descriptor"]
+
+UNBIND_TIMEOUT = 1000
+"""Milliseconds to wait for the address to be free."""
 
 
 class Monitor:
@@ -25,7 +28,7 @@ class Monitor:
         read to its end before one waits on it.
     """
 
-    _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+    _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
@@ -41,8 +44,24 @@ class Monitor:
                 parts = self._events.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return found
-            event: dict[str, Any] = parse_monitor_message(parts)  # type: ignore[assignment]  # a TypedDict
-            found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
+            event = parse_monitor_message(parts)
+            if event["event"] != zmq.EVENT_CLOSED:
+                found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
+
+    def unbind(self) -> None:
+        """Stop listening, and return when the address is free again.
+
+        Closing a socket only asks for that: who listens at the same address
+        next would find it taken.
+        """
+        address = endpoint(self._socket)
+        if address.startswith("inproc:"):
+            return
+        self._socket.unbind(address)
+        while self._events.poll(UNBIND_TIMEOUT):
+            event = parse_monitor_message(self._events.recv_multipart())
+            if event["event"] == zmq.EVENT_CLOSED:
+                return
 
     def close(self) -> None:
         """Stop monitoring."""

@@ -311,7 +311,10 @@ class RPCClient:
         except BaseException:
             self._pending.pop(request.id, None)  # its late answer is dropped
             raise
-        return future.result(0)
+        try:
+            return future.result(0)
+        finally:
+            del future  # breaks the same cycle as in `Future.result`
 
     def _check_usable(self) -> None:
         if self._runtime is not current():

@@ -54,8 +54,13 @@ class Future(concurrent.futures.Future[Any]):
         concurrent.futures.CancelledError
             If it was cancelled.
         """
-        self._wait(timeout)
-        return super().result(0)
+        try:
+            self._wait(timeout)
+            return super().result(0)
+        finally:
+            # The exception's traceback holds this frame, and the future the
+            # exception: a cycle that would keep proxies alive.
+            del self
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what the call raised, or None; waits like `result`."""

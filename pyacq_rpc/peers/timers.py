@@ -91,15 +91,15 @@ class Timers:
         and its server serves meanwhile) does nothing: callbacks do not overlap.
         """
         ran = False
+        now = time.monotonic()
         while not self._running:
             with self._lock:
-                if not self._heap or self._heap[0][0] > time.monotonic():
+                if not self._heap or self._heap[0][0] > now:
                     break
                 due, _, timer = heapq.heappop(self._heap)
             if timer.stopped():
                 continue
             ran = True
-            started = time.monotonic()
             self._running = True
             try:
                 timer._run()
@@ -107,7 +107,8 @@ class Timers:
                 self._running = False
             if not timer.stopped():
                 # Start to start; starts that were missed are not made up for.
-                again = max(due + timer.interval, started + 1e-9, time.monotonic() - timer.interval)
+                missed = max(0.0, time.monotonic() - due) // timer.interval
+                again = due + (missed + 1) * timer.interval
                 with self._lock:
                     heapq.heappush(self._heap, (again, next(self._order), timer))
         return ran

@@ -36,6 +36,7 @@ class Watcher:
         self._runtime = runtime
         self._lock = threading.Lock()
         self._channels: set[Channel] = set()
+        self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
         self._retiring: list[RPCClient] = []
         self._flush_at: float | None = None
@@ -57,6 +58,7 @@ class Watcher:
         """Watch a channel from now on."""
         with self._lock:
             self._channels.add(channel)
+            self._new.append(channel)
         self.poke()
 
     def remove(self, channel: Channel) -> None:
@@ -115,6 +117,10 @@ class Watcher:
         self._close_retired()
         with self._lock:
             channels = list(self._channels)
+            new, self._new = self._new, []
+        for channel in new:
+            # A socket that nobody has tried to read yet does not signal.
+            channel.check_monitor()
         owners: dict[int, Callable[[], object]] = {}
         for channel in channels:
             owners[channel.monitor_fd] = channel.check_monitor

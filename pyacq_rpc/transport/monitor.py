@@ -24,8 +24,8 @@ class Monitor:
     Attributes
     ----------
     fd : int
-        Readable when there may be events; edge-triggered, so `events` must be
-        read to its end before one waits on it.
+        Readable when there may be events. It is edge-triggered: there is no
+        edge before `events` has been called once.
     """
 
     _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED

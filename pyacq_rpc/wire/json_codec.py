@@ -3,7 +3,10 @@
 A tagged value is an object with one member, ``{"$tuple": [1, 2]}``. A dict
 whose keys are not all plain strings, or which could be mistaken for a tagged
 value, is itself written as one. Bytes are written in base64, and the three
-floats that JSON lacks by name. A Python integer keeps all of its digits.
+floats that JSON lacks by name. An integer keeps its digits up to some hundreds
+of them; a longer one is written as its bytes. A string that JSON would read
+back as another one (with two halves of a surrogate pair that do not belong
+together) is written in pieces.
 """
 
 from __future__ import annotations
@@ -11,32 +14,50 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import ProtocolError, RPCError
 from .messages import Message, pack_fields
 from .registry import TypeRegistry, registry
-from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve
+from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
 __all__ = ["JsonCodec"]
 
 _KNOWN_TAGS = frozenset(TAGS)
+_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_HALVES = re.compile("[\ud800-\udbff](?=[\udc00-\udfff])")
+
+# Python limits how many digits it reads or writes, since that takes quadratic
+# time: to 4300 by default, to 640 at the least.
+_PLAIN_BITS = 2000
+_MAX_DIGITS = 4300
 
 
 class _Lowering(Lowering):
-    natives = Lowering.natives - {bytes, float}
+    special: ClassVar[dict[type[Any], str]] = {
+        **Lowering.special,
+        bytes: "_bytes",
+        float: "_float",
+        int: "_int",
+        str: "_str",
+    }
+    natives: ClassVar[frozenset[type[Any]]] = frozenset({type(None), bool})
 
     def __init__(self, refer: Refer, types: TypeRegistry) -> None:
         super().__init__(refer, types, [])
-        self._special[bytes] = self._bytes
-        self._special[float] = self._float
 
     def tag(self, tag: str, items: list[Any]) -> Any:
         return {"$" + tag: items}
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
-        if all(type(key) is str and not key.startswith("$") for key in value):
+        if all(
+            type(key) is str
+            and not key.startswith("$")
+            and (key.isascii() or not _HALVES.search(key))
+            for key in value
+        ):
             return {key: self(item, depth + 1) for key, item in value.items()}
         pairs = [[self(key, depth + 2), self(item, depth + 2)] for key, item in value.items()]
         return self.tag("dict", pairs)
@@ -47,6 +68,17 @@ class _Lowering(Lowering):
     def _float(self, value: float, depth: int) -> Any:
         return value if math.isfinite(value) else self.tag("float", [repr(value)])
 
+    def _int(self, value: int, depth: int) -> Any:
+        if value.bit_length() <= _PLAIN_BITS:
+            return value
+        return self.tag("int", self._items(lower_int(value), depth))
+
+    def _str(self, value: str, depth: int) -> Any:
+        if value.isascii() or not _HALVES.search(value):
+            return value
+        cuts = [0, *(half.end() for half in _HALVES.finditer(value)), len(value)]
+        return self.tag("str", [value[i:j] for i, j in zip(cuts, cuts[1:])])
+
     def _buffer(self, value: Any, depth: int) -> Any:
         return self._bytes(value.data.tobytes(), depth)
 
@@ -55,26 +87,36 @@ class _Raising(Raising):
     def __call__(self, tag: str, items: Any) -> Any:
         if type(items) is not list:
             raise ProtocolError("the items of a tagged value are a list")
-        if tag == "bytes":
-            (text,) = items
-            return base64.b64decode(text, validate=True)
-        if tag == "float":
-            (name,) = items
-            if name not in ("nan", "inf", "-inf"):
-                raise ProtocolError(f"unknown float {name!r}")
-            return float(name)
-        return super().__call__(tag, items)
+        if tag not in ("bytes", "float", "str"):
+            return super().__call__(tag, items)
+        if not all(type(item) is str for item in items):
+            raise ProtocolError(f"a {tag} value is written with strings")
+        if tag == "str":
+            return "".join(items)
+        (text,) = items
+        return _FLOATS[text] if tag == "float" else base64.b64decode(text, validate=True)
 
     def object(self, pairs: list[tuple[str, Any]]) -> Any:
         if len(pairs) == 1:
             key, items = pairs[0]
             if key.startswith("$") and key[1:] in _KNOWN_TAGS:
                 return self(key[1:], items)
-        return dict(pairs)
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ProtocolError("an object has two members of the same name")
+        if any(key.startswith("$") for key in members):
+            raise ProtocolError("an object with a $ is one known tag; write others as $dict")
+        return members
 
 
 def _constant(name: str) -> Any:
     raise ProtocolError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ProtocolError(f"an integer has more than {_MAX_DIGITS} digits; write it as $int")
+    return int(digits)
 
 
 class JsonCodec:
@@ -101,10 +143,13 @@ class JsonCodec:
         raising = _Raising(resolve, self._types, frames)
         try:
             fields = json.loads(
-                bytes(frames[0]), object_pairs_hook=raising.object, parse_constant=_constant
+                str(frames[0], "utf-8"),
+                object_pairs_hook=raising.object,
+                parse_constant=_constant,
+                parse_int=_integer,
             )
         except RPCError:
             raise
-        except (ValueError, TypeError, RecursionError) as error:
+        except Exception as error:  # the parser's own ways to say "malformed"
             raise ProtocolError(f"not a JSON message: {error}") from error
         return raising.finish(fields)

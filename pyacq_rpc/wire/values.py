@@ -16,7 +16,7 @@ import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Union
 
-from ..errors import ProtocolError, SerializationError
+from ..errors import ProtocolError, RPCError, SerializationError
 from .messages import Message, Reference, Target, parse
 from .records import lower_namedtuple, raise_namedtuple
 from .registry import Buffer, TypeRegistry
@@ -61,14 +61,18 @@ def _lower_tz(tz: datetime.tzinfo | None, at: datetime.datetime | None) -> Any:
 def _raise_tz(zone: Any) -> datetime.tzinfo | None:
     if zone is None:
         return None
-    if isinstance(zone, str):
-        return zoneinfo.ZoneInfo(zone)
+    if type(zone) is str:
+        try:
+            return zoneinfo.ZoneInfo(zone)
+        except (LookupError, OSError) as error:  # a directory, a name too long for a file
+            raise SerializationError(f"the time zone {zone[:60]!r} is not known here") from error
     days, seconds, microseconds, name = zone
-    offset = datetime.timedelta(days, seconds, microseconds)
-    if not offset and name == "UTC":
-        return datetime.timezone.utc
-    plain = datetime.timezone(offset)
-    return plain if name == plain.tzname(None) else datetime.timezone(offset, name)
+    if not type(days) is type(seconds) is type(microseconds) is int:
+        raise ProtocolError("the offset of a zone is written with integers")
+    plain = datetime.timezone(datetime.timedelta(days, seconds, microseconds))
+    if name is None or name == plain.tzname(None):
+        return plain
+    return datetime.timezone(plain.utcoffset(None), name)
 
 
 def _lower_datetime(d: datetime.datetime) -> list[Any]:
@@ -100,6 +104,20 @@ def _raise_int(data: bytes) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+def _raise_complex(real: Any, imag: Any) -> complex:
+    # Integers too: a client in JavaScript has no other way to write 1.0.
+    if not {type(real), type(imag)} <= {int, float}:
+        raise ProtocolError("a complex number is written with two numbers")
+    return complex(real, imag)
+
+
+def _raise_dict(*pairs: Any) -> dict[Any, Any]:
+    for pair in pairs:
+        if type(pair) is not list:  # a string of two characters is not a pair
+            raise ProtocolError("the items of a dict are pairs")
+    return dict(pairs)
+
+
 _LOWER: dict[type[Any], tuple[str, Callable[[Any], list[Any]]]] = {
     tuple: ("tuple", list),
     set: ("set", list),
@@ -117,26 +135,30 @@ _LOWER: dict[type[Any], tuple[str, Callable[[Any], list[Any]]]] = {
     Reference: ("proxy", list),
 }
 
-_RAISE: dict[str, Callable[..., object]] = {
-    "tuple": lambda *items: items,
-    "set": lambda *items: set(items),
-    "frozenset": lambda *items: frozenset(items),
-    "complex": complex,
-    "bytearray": bytearray,
-    "slice": slice,
-    "range": range,
-    "datetime": _raise_datetime,
-    "date": datetime.date,
-    "time": _raise_time,
-    "timedelta": datetime.timedelta,
-    "ellipsis": lambda: ...,
-    "notimplemented": lambda: NotImplemented,
-    "int": _raise_int,
-    "namedtuple": raise_namedtuple,
-    "dict": lambda *pairs: dict(pairs),
+_INT3 = (int, int, int)
+
+# What the items must be, exactly: many constructors take far more than what is
+# sent here (``bytearray(10**9)``, ``date(b"pickled")``). None: any items.
+_RAISE: dict[str, tuple[tuple[type[Any], ...] | None, Callable[..., object]]] = {
+    "tuple": (None, lambda *items: items),
+    "set": (None, lambda *items: set(items)),
+    "frozenset": (None, lambda *items: frozenset(items)),
+    "complex": ((object, object), _raise_complex),
+    "bytearray": ((bytes,), bytearray),
+    "slice": ((object, object, object), slice),
+    "range": (_INT3, range),
+    "datetime": ((*_INT3, *_INT3, int, int, object), _raise_datetime),
+    "date": (_INT3, datetime.date),
+    "time": ((*_INT3, int, int, object), _raise_time),
+    "timedelta": (_INT3, datetime.timedelta),
+    "ellipsis": ((), lambda: ...),
+    "notimplemented": ((), lambda: NotImplemented),
+    "int": ((bytes,), _raise_int),
+    "namedtuple": ((str, list, list), raise_namedtuple),
+    "dict": (None, _raise_dict),
 }
 
-TAGS = (*_RAISE, "proxy", "buffer", "type", "float", "bytes")
+TAGS = (*_RAISE, "proxy", "buffer", "type", "float", "bytes", "str")
 """Every tag; its place in this list is its number in MessagePack."""
 
 
@@ -154,18 +176,20 @@ class Lowering:
         is the message's own.
     """
 
+    # Names, not bound methods: those would make each message a reference cycle,
+    # and what it refers to would outlive it until the next collection.
+    special: ClassVar[dict[type[Any], str]] = {
+        list: "_list",
+        dict: "_dict",
+        Target: "_target",
+        Buffer: "_buffer",
+    }
     natives: ClassVar[frozenset[type[Any]]] = frozenset({type(None), bool, int, float, str, bytes})
 
     def __init__(self, refer: Refer, registry: TypeRegistry, frames: list[Frame]) -> None:
         self._refer = refer
         self._registry = registry
         self._frames = frames
-        self._special: dict[type[Any], Callable[[Any, int], Any]] = {
-            list: self._list,
-            dict: self._dict,
-            Target: lambda target, _: [target.ref, *target.attributes],
-            Buffer: self._buffer,
-        }
 
     def tag(self, tag: str, items: list[Any]) -> Any:
         """Write a tagged value; the serializers override this."""
@@ -180,9 +204,9 @@ class Lowering:
             raise SerializationError(
                 f"a value is nested deeper than {MAX_DEPTH} levels, or contains itself"
             )
-        special = self._special.get(cls)
+        special = self.special.get(cls)
         if special is not None:
-            return special(value, depth)
+            return getattr(self, special)(value, depth)
         common = _LOWER.get(cls)
         if common is not None:
             tag, lower = common
@@ -196,7 +220,7 @@ class Lowering:
         if fields is not None:
             return self.tag("namedtuple", self._items(fields, depth))
         reference = self._refer(value)
-        return self.tag("proxy", list(reference))
+        return self.tag("proxy", self._items(list(reference), depth))
 
     def _items(self, items: list[Any], depth: int) -> list[Any]:
         if self.natives.issuperset(map(type, items)):
@@ -216,6 +240,9 @@ class Lowering:
         depth += 1
         pairs = [[self(key, depth), self(item, depth)] for key, item in value.items()]
         return self.tag("dict", pairs)
+
+    def _target(self, value: Target, depth: int) -> Any:
+        return self._items([value.ref, *value.attributes], depth)
 
     def _buffer(self, value: Buffer, depth: int) -> Any:
         if value.data.nbytes <= SMALL_BUFFER:
@@ -263,6 +290,7 @@ class Raising:
         self._resolve = resolve
         self._registry = registry
         self._frames = frames
+        self._taken: set[int] = set()
         self._error: Exception | None = None
 
     def finish(self, fields: object) -> Message:
@@ -276,6 +304,8 @@ class Raising:
             If part of it could not be rebuilt.
         """
         message = parse(fields)
+        if len(self._taken) != len(self._frames) - 1:
+            raise ProtocolError("a frame came that nothing in the message refers to")
         if self._error is not None:
             raise Undecodable(self._error, message)
         return message
@@ -291,15 +321,14 @@ class Raising:
         try:
             plain = _RAISE.get(tag)
             if plain is not None:
-                return plain(*items)
+                types, make = plain
+                if types is not None:
+                    _check_items(tag, items, types)
+                return make(*items)
             if tag == "buffer":
-                (index,) = items
-                if type(index) is not int or not 1 <= index < len(self._frames):
-                    raise ProtocolError(f"no frame {index!r} came with the message")
-                return self._frames[index]
+                return self._buffer(*items)
             if tag == "type":
-                name, payload = items
-                return self._registry.decode(name, payload)
+                return self._registered(*items)
             if tag == "proxy":
                 return self._resolved(_reference(items))
         except ProtocolError:
@@ -309,6 +338,29 @@ class Raising:
         except Exception as error:
             raise ProtocolError(f"malformed {tag} value: {error}") from error
         raise ProtocolError(f"unknown tag {tag!r}")
+
+    def _buffer(self, index: object) -> Frame:
+        if type(index) is not int or not 1 <= index < len(self._frames):
+            raise ProtocolError("a buffer names a frame that did not come with the message")
+        # Else a small message could ask for a thousand copies of a large frame.
+        if index in self._taken:
+            raise ProtocolError("two buffers name the same frame")
+        self._taken.add(index)
+        return self._frames[index]
+
+    def _registered(self, name: object, payload: object) -> object:
+        if type(name) is not str:
+            raise ProtocolError("a registered type is named by a string")
+        try:
+            return self._registry.decode(name, payload)
+        except RPCError:
+            raise
+        except Exception as error:
+            # Its sender may have meant well: the two sides know the type differently.
+            raise SerializationError(
+                f"a value of the registered type {name[:60]!r} could not be rebuilt here:"
+                f" {type(error).__name__}: {error}"
+            ) from error
 
     def _resolved(self, reference: Reference) -> object:
         try:
@@ -320,6 +372,16 @@ class Raising:
         if self._error is None:
             self._error = error
         return None
+
+
+def _check_items(tag: str, items: list[Any], types: tuple[type[Any], ...]) -> None:
+    if len(items) != len(types):
+        raise ProtocolError(f"a {tag} value has {len(types)} items, not {len(items)}")
+    for item, cls in zip(items, types):
+        if cls is not object and type(item) is not cls:
+            raise ProtocolError(
+                f"an item of a {tag} value is of type {type(item).__name__}, not {cls.__name__}"
+            )
 
 
 def _reference(items: list[Any]) -> Reference:

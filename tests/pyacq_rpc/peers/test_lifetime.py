@@ -1,0 +1,207 @@
+"""Leases between real servers and clients; the table alone is tested with it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import weakref
+
+import pytest
+from conftest import eventually
+from things import Thing
+
+from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
+from spawner import ProcessSpawner
+
+
+@pytest.fixture
+def thing(server, client):
+    server["thing"] = Thing()
+    return client["thing"]
+
+
+@pytest.fixture
+def other_server():
+    server = RPCServer(name="other")
+    thread = threading.Thread(target=server.run_forever, name="other server")
+    thread.start()
+    yield server
+    server.close()
+    thread.join(10)
+
+
+@pytest.fixture
+def other_thing(other_server):
+    other_server["thing"] = Thing()
+    return RPCClient(other_server.address)["thing"]
+
+
+def test_a_dropped_proxy_releases_its_object(server, thing):
+    before = len(server.table)
+    made = [thing.make() for _ in range(10)]
+    assert len(server.table) == before + 10
+    del made
+    assert eventually(lambda: len(server.table) == before)
+
+
+def test_an_object_dies_when_its_last_proxy_does(server, client):
+    thing = Thing()
+    seen = weakref.ref(thing)
+    server["thing"] = thing
+    proxy = client["thing"]
+    del server["thing"], thing
+    gc.collect()
+    assert seen() is not None
+    del proxy
+    assert eventually(lambda: seen() is None)
+
+
+def test_attribute_proxies_own_nothing_and_keep_their_object(server, thing):
+    before = len(server.table)
+    for _ in range(100):
+        thing.add, thing.log.append  # noqa: B018  # made and dropped at once
+    gc.collect()
+    assert thing.add(1, 2) == 3
+    assert len(server.table) == before
+    method = thing.make().add
+    assert method(1, 2) == 3
+    del method
+    assert eventually(lambda: len(server.table) == before)
+
+
+def test_copies_share_the_lease(server, thing):
+    import copy
+
+    made = thing.make()
+    again = copy.copy(made)
+    deep = copy.deepcopy(made)
+    del made
+    assert again.add(1, 2) == deep.add(1, 2) == 3
+
+
+def test_a_proxy_that_comes_home_is_the_object(server, thing):
+    assert thing.call(lambda: None) is None
+    original = server["thing"]
+    thing.keep(thing)
+    assert original.kept is original
+    thing.keep([thing, {"a": thing.add}])
+    assert original.kept[0] is original
+    assert original.kept[1]["a"] == original.add
+
+
+def test_local_objects_come_back_as_themselves(thing):
+    mine = Thing()
+    assert thing.echo([mine])[0] is mine or isinstance(thing.echo(mine), ObjectProxy)
+
+
+def test_in_a_thread_with_a_server_own_objects_come_back_as_themselves(thing):
+    server = RPCServer()
+    server.run_lazy()
+    mine = Thing()
+    assert thing.echo(mine) is mine
+    assert thing.echo({"a": (mine,)})["a"][0] is mine
+    assert thing.echo(mine.add) == mine.add
+
+
+def test_a_proxy_handed_on_stays_good_when_the_sender_drops_it(server, thing, other_server, other_thing):
+    made = thing.make()
+    other_thing.keep(made)
+    del made
+    gc.collect()
+    assert other_thing.kept.add(1, 2) == 3
+    other_thing.drop()
+    assert eventually(lambda: len(server.table) == 1)  # `thing` itself
+
+
+def test_ten_thousand_handoffs_lose_none(server, thing, other_server, other_thing):
+    for _ in range(10_000):
+        other_thing.note(thing.make(), _sync="off")
+    assert len(other_thing.notes(_return_type="proxy")) == 10_000
+    kept = other_server["thing"].log
+    assert {type(proxy) for proxy in kept} == {ObjectProxy}
+    alive = [proxy.add(1, 2, _sync="async") for proxy in kept[::10]]
+    assert [future.result() for future in alive] == [3] * 1000
+    assert len(server.table) == 10_001
+    del alive, kept
+    other_server["thing"].log.clear()
+    assert eventually(lambda: len(server.table) == 1)
+
+
+def test_handing_on_through_a_chain_of_servers(server, thing, other_server, other_thing):
+    for _ in range(50):
+        thing.keep(other_thing.echo(thing.make()))
+        assert server["thing"].kept.add(1, 2) == 3
+    thing.drop()
+    assert eventually(lambda: len(server.table) == 1)
+
+
+def test_delete_revokes_copies_that_were_handed_on(server, thing, other_thing):
+    made = thing.make()
+    other_thing.keep(made)
+    other_thing.call(other_thing.kept.add, 1, 2)
+    again = thing.me()
+    made._delete()
+    with pytest.raises(ReferenceError):
+        other_thing.kept.add(1, 2)
+    assert again.add(1, 2) == 3
+
+
+def test_a_call_on_a_proxy_that_is_dropped_at_once_arrives(server, thing):
+    def use(made):
+        made.note(1, _sync="off")
+
+    kept = []
+    for _ in range(200):
+        made = thing.make()
+        kept.append(weakref.ref(server.table.get(made._ref_id)))
+        # From another thread, so that call and release take different ways.
+        thread = threading.Thread(target=use, args=(made,))
+        thread.start()
+        del made
+        thread.join()
+    assert thing.notes() == []
+    assert eventually(lambda: len(server.table) == 1)
+
+
+def test_calls_without_an_answer_keep_what_they_carry(server, thing):
+    for _ in range(500):
+        thing.note(thing.make(), _sync="off")
+    assert len(server["thing"].log) >= 0
+    assert thing.add(1, 2) == 3
+    assert all(isinstance(made, Thing) for made in server["thing"].log)
+    assert len(server["thing"].log) == 500
+
+
+def test_the_leases_of_a_killed_process_come_back(server):
+    server["thing"] = Thing()
+    with ProcessSpawner() as node:
+        there = node._import("pyacq_rpc").RPCClient(server.address)
+        node["keep"] = [there["thing"].make(_return_type="proxy") for _ in range(3)]
+        assert len(server.table) > 3
+        os.kill(node.pid, signal.SIGKILL)
+        del there
+        gc.collect()
+        assert eventually(lambda: len(server.table) == 0, 5.0)
+
+
+def test_leases_outlive_the_thread_that_got_them(server, thing):
+    made = []
+    thread = threading.Thread(target=lambda: made.append(RPCClient(server.address)["thing"].make()))
+    thread.start()
+    thread.join()
+    before = len(server.table)
+    assert made[0].add(1, 2) == 3
+    made.clear()
+    assert eventually(lambda: len(server.table) < before)
+
+
+def test_what_a_refused_message_opened_is_taken_back(server, thing):
+    before = len(server.table)
+    loop: list = [Thing()]
+    loop.append(loop)
+    server["loop"] = loop
+    with pytest.raises(TypeError):
+        RPCClient.get_client(server.address)["loop"]
+    assert len(server.table) == before

@@ -39,6 +39,7 @@ def serve(address: str) -> None:
             socket.send_multipart([identity, head])
         elif action == _LENGTH:
             length = np.frombuffer(rest[0].buffer).size
+            del rest  # or its memory would not be there to receive the next one in
             socket.send_multipart([identity, b"%d" % length])
         elif action == _ARRAY:
             megabytes = int(head.bytes[1:])
@@ -105,6 +106,7 @@ class _Raw:
             self._socket.send(_ARRAY + b"%d" % megabytes)
             frame = self._socket.recv(copy=False)
             assert np.frombuffer(frame.buffer).size == megabytes * 125_000
+            del frame
 
 
 class RawTcp(_Raw):

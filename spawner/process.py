@@ -17,7 +17,7 @@ from typing import Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.errors import CallTimeout
-from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.peers.runtime import ServerLink, current
 from pyacq_rpc.transport.sockets import clean_address
 from pyacq_rpc.transport.waiting import wait_readable
 
@@ -116,7 +116,7 @@ class ProcessSpawner:
             log_level = logging.getLogger().getEffectiveLevel()
         self._output = output
         self._sender: LogSender | None = None
-        self._server_id = ""
+        self._link: ServerLink | None = None
         config = {
             "name": self.name,
             "address": clean_address(address),
@@ -128,7 +128,9 @@ class ProcessSpawner:
         self._start(executable or sys.executable, config, env, cwd)
         self._family.add(self)
         try:
-            self.address = self._await_report(time.monotonic() + start_timeout, start_timeout)
+            report = self._await_report(time.monotonic() + start_timeout, start_timeout)
+            self.address: str = report["address"]
+            self._link = current().link(self.address, report["server_id"])
         except BaseException:
             self._end_process()
             self._clean_up()
@@ -205,8 +207,8 @@ class ProcessSpawner:
 
         return log_line
 
-    def _await_report(self, deadline: float, timeout: float) -> str:
-        """Return the node's address, as soon as it is known or it has failed."""
+    def _await_report(self, deadline: float, timeout: float) -> dict[str, str]:
+        """Return what the node says of itself, as soon as it does or has failed."""
         data = b""
         try:
             while not data.endswith(b"}"):
@@ -221,11 +223,10 @@ class ProcessSpawner:
                 data += part
         finally:
             os.close(self._report_fd)
-        report = json.loads(data)
+        report: dict[str, str] = json.loads(data)
         if "error" in report:
             raise self._failure(report["error"])
-        self._server_id = str(report["server_id"])
-        return str(report["address"])
+        return report
 
     def _failure(self, error: str | None) -> SpawnError:
         code: int | None = None
@@ -242,7 +243,15 @@ class ProcessSpawner:
 
     @property
     def client(self) -> RPCClient:
-        """The current thread's client of the node."""
+        """The current thread's client of the node.
+
+        Raises
+        ------
+        ServerDisconnected
+            If the node is known to be gone.
+        """
+        if self._link is None or self._link.gone:
+            raise ServerDisconnected(f"{self.name} is gone")
         client = RPCClient.get_client(self.address)
         assert client is not None
         return client
@@ -358,7 +367,8 @@ class ProcessSpawner:
         if self.proc.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.proc.stdin.close()
-        current().server_ended(self._server_id)
+        if self._link is not None:
+            current().server_ended(self._link)
         for drain in self._drains.values():
             drain.join(1.0)
         if self._sender is not None:

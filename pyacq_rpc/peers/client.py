@@ -365,6 +365,7 @@ class RPCClient:
         """The server is gone: everything that waits for it fails."""
         if self.server_id is not None:
             self._runtime.server_gone(self.address, self.server_id)
+        self._leave_thread()
         self._fail_pending(error)
 
     def unattended(self) -> bool:
@@ -540,9 +541,12 @@ class RPCClient:
         a proxy makes a new client.
         """
         if self.channel.close():
-            if self._thread.clients.get(self.address) is self:
-                del self._thread.clients[self.address]
+            self._leave_thread()
             self._fail_pending(self.channel.reason())
+
+    def _leave_thread(self) -> None:
+        if self._thread.clients.get(self.address) is self:
+            del self._thread.clients[self.address]
 
     def thread_ended(self) -> None:
         """The thread of this client is gone: close it as soon as that is safe."""

@@ -248,13 +248,17 @@ class Runtime:
             found: T = self._attached[kind]
             return found
 
-    def server_ended(self, server_id: str) -> None:
+    def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""
+        link.gone = True
         with self.lock:
             clients = list(self._open)
         for client in clients:
-            if client.server_id == server_id:
+            if client.server_id == link.server_id:
                 client.channel.lose("has ended")
+        late = self.thread().clients.get(link.address)
+        if late is not None and not late.welcomed() and not late.has_pending():
+            late.close()  # made too late for that server ever to answer
 
     def at_exit(self, hook: Callable[[], None]) -> None:
         """Have `hook` called at exit, before any socket is closed."""

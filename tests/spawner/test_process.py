@@ -1,6 +1,31 @@
 from __future__ import annotations
 
-from spawner import ProcessSpawner
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import eventually, open_descriptors
+from things import Thing
+
+from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
+from spawner import ProcessSpawner, SpawnError
+
+ROOT = Path(__file__).parents[2]
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_the_twenty_lines_of_the_readme(capfd):
@@ -17,3 +42,358 @@ def test_the_twenty_lines_of_the_readme(capfd):
         assert proc["latest"] == [1, 2]
         proc._import("sys").stdout.write("hi\n", _sync="off")
     assert capfd.readouterr().out == "hi\n"
+
+
+class TestStarting:
+    def test_what_is_known_of_it(self):
+        with ProcessSpawner(name="camera") as node:
+            assert node.name == "camera"
+            assert node.address.startswith("tcp://127.0.0.1:")
+            assert node.pid == node.proc.pid == node._import("os").getpid()
+            assert node.poll() is None
+            assert isinstance(node.client, RPCClient)
+            assert "camera" in repr(node)
+            assert "running" in repr(node)
+        assert "exit code 0" in repr(node)
+
+    def test_items_are_the_published_names(self):
+        with ProcessSpawner() as node:
+            node["a"] = [1]
+            assert node["a"] == [1]
+
+    def test_environment_and_directory(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("UNWANTED", "1")
+        env = {"WANTED": "yes", "UNWANTED": None}
+        with ProcessSpawner(env=env, cwd=tmp_path) as node:
+            there = node._import("os")
+            assert there.environ["WANTED"] == "yes"
+            assert "UNWANTED" not in there.environ
+            assert Path(there.getcwd()) == tmp_path
+
+    def test_stdin_of_a_node_is_empty(self):
+        with ProcessSpawner() as node:
+            assert node._import("sys").stdin.read() == ""
+
+    def test_a_chosen_address_is_used_again_at_once(self):
+        with ProcessSpawner() as node:
+            address = node.address
+        for _ in range(3):
+            with ProcessSpawner(address=address) as node:
+                assert node.address == address
+                assert node._import("math").sqrt(4) == 2
+
+    def test_another_interpreter(self):
+        with ProcessSpawner(executable=sys.executable) as node:
+            assert node._import("sys").executable == sys.executable
+
+    def test_from_a_thread_that_ends(self):
+        nodes = []
+        thread = threading.Thread(target=lambda: nodes.append(ProcessSpawner()))
+        thread.start()
+        thread.join()
+        time.sleep(1.5)  # the kernel's watch would have ended it within a second
+        assert nodes[0]._import("math").sqrt(4) == 2
+        nodes[0].stop()
+
+    def test_nothing_secret_is_in_its_arguments(self):
+        with ProcessSpawner(name="secret-name") as node:
+            assert "secret-name" not in " ".join(psutil.Process(node.pid).cmdline())
+
+
+class TestFailing:
+    def test_a_taken_address(self, server):
+        with pytest.raises(SpawnError, match="Address already in use") as caught:
+            ProcessSpawner(address=server.address)
+        assert caught.value.exit_code == 1
+
+    def test_an_interpreter_that_is_not_there(self):
+        with pytest.raises(SpawnError, match="no/such/python"):
+            ProcessSpawner(executable="/no/such/python")
+
+    def test_a_process_that_dies_says_why_at_once(self, tmp_path, capfd):
+        script = tmp_path / "python"
+        script.write_text("#!/bin/sh\nexec 1>&2; echo the camera is unplugged; exit 3\n")
+        script.chmod(0o755)
+        started = time.monotonic()
+        with pytest.raises(SpawnError, match="exit code 3") as caught:
+            ProcessSpawner(executable=str(script))
+        assert caught.value.exit_code == 3
+        assert "unplugged" in caught.value.stderr
+        assert "unplugged" in str(caught.value)
+        assert time.monotonic() - started < 10
+
+    def test_one_that_never_reports(self, tmp_path):
+        script = tmp_path / "python"
+        script.write_text("#!/bin/sh\nsleep 60\n")
+        script.chmod(0o755)
+        with pytest.raises(SpawnError, match=r"did not start within 0\.5 s"):
+            ProcessSpawner(executable=str(script), start_timeout=0.5)
+
+    def test_one_that_closes_its_output_and_hangs(self, tmp_path):
+        script = tmp_path / "python"
+        script.write_text("#!/bin/sh\nexec >&- 2>&-; sleep 60\n")
+        script.chmod(0o755)
+        with pytest.raises(SpawnError):
+            ProcessSpawner(executable=str(script), start_timeout=1.0)
+
+    def test_arguments_are_checked(self):
+        with pytest.raises(ValueError, match="output"):
+            ProcessSpawner(output="loud")
+        with pytest.raises(ValueError, match="log server"):
+            ProcessSpawner(output="log")
+        with pytest.raises(ValueError, match="address"):
+            ProcessSpawner(address="nowhere")
+
+
+class TestEnding:
+    def test_stop_asks_first(self):
+        node = ProcessSpawner(output="capture")
+        node._import("atexit").register(node._import("builtins").print, "bye")
+        assert node.stop() == 0
+        assert node.stdout == "bye\n"
+        assert node.stop() == 0
+
+    def test_stop_ends_a_busy_node_within_its_timeout(self):
+        node = ProcessSpawner()
+        node._import("time").sleep(60, _sync="off")
+        started = time.monotonic()
+        node.stop(timeout=2.0)
+        assert time.monotonic() - started < 6
+        assert gone(node.pid)
+
+    def test_stop_ends_one_that_ignores_everything(self):
+        node = ProcessSpawner()
+        node._import("signal").signal(signal.SIGTERM, signal.SIG_IGN)
+        node._import("time").sleep(60, _sync="off")
+        assert node.stop(timeout=1.0) == -signal.SIGKILL
+
+    def test_kill_takes_what_it_has_started_along(self):
+        node = ProcessSpawner()
+        there = node._import("subprocess").Popen(["sleep", "60"])
+        pid = there.pid._get_value()
+        node.kill()
+        assert gone(node.pid)
+        assert eventually(lambda: gone(pid))
+
+    def test_kill_is_noticed_by_everyone_who_waits(self):
+        node = ProcessSpawner()
+        future = node._import("time").sleep(60, _sync="async")
+        client = node.client
+        threading.Timer(0.2, os.kill, (node.pid, signal.SIGKILL)).start()
+        with pytest.raises(ServerDisconnected):
+            node._import("time").sleep(60, _timeout=None)
+        with pytest.raises(ServerDisconnected):
+            future.result(10)
+        assert client.disconnected()
+        assert node.wait(10) == -signal.SIGKILL
+        with pytest.raises(ServerDisconnected):
+            client.ping()
+
+    def test_a_proxy_of_a_dead_node_never_reaches_its_successor(self):
+        with ProcessSpawner() as node:
+            address = node.address
+            old = node._import("os")
+            pid = old.getpid()
+            node.kill()
+        with ProcessSpawner(address=address) as successor:
+            with pytest.raises(ConnectionError):
+                old.getpid()
+            assert successor._import("os").getpid() != pid
+            with pytest.raises(ConnectionError):
+                old.getpid()
+
+    def test_wait(self):
+        node = ProcessSpawner()
+        with pytest.raises(CallTimeout, match="did not end"):
+            node.wait(0.05)
+        node.client.close_server()
+        assert node.wait(10) == 0
+
+    def test_wait_tells_the_exit_code(self):
+        node = ProcessSpawner()
+        node._import("os")._exit(7, _sync="off")
+        assert node.wait(10) == 7
+        assert node.poll() == 7
+
+    def test_what_a_call_raises_does_not_end_the_node(self):
+        with ProcessSpawner() as node:
+            with pytest.raises(Exception, match="1") as caught:
+                node._import("sys").exit(1)
+            assert not isinstance(caught.value, SystemExit)
+            assert node._import("math").sqrt(4) == 2
+
+    def test_stop_leaves_other_clients_of_a_successor_alone(self):
+        first = ProcessSpawner()
+        first.client.close_server()
+        first.proc.wait(10)
+        with ProcessSpawner(address=first.address) as second:
+            sqrt = second._import("math").sqrt
+            first.stop()
+            assert sqrt(4) == 2
+
+
+PARENT = """
+import sys, time
+from spawner import ProcessSpawner
+node = ProcessSpawner({arguments})
+print(node.pid, flush=True)
+{then}
+"""
+
+
+def start_parent(then: str, arguments: str = "") -> tuple[subprocess.Popen[str], int]:
+    code = PARENT.format(then=then, arguments=arguments)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    return parent, int(parent.stdout.readline())
+
+
+class TestOrphans:
+    @pytest.mark.parametrize(
+        "busy",
+        [
+            "pass",
+            "node._import('time').sleep(60, _sync='off')",
+            # A regular expression that takes for ever, and never gives the GIL back.
+            "node._import('re').match('(a*)*b', 'a' * 60, _sync='off')",
+            "node._import('signal').signal(15, 1)",
+        ],
+        ids=["idle", "busy", "holding the GIL", "ignoring SIGTERM"],
+    )
+    def test_a_node_ends_when_its_parent_is_killed(self, busy):
+        parent, pid = start_parent(
+            f"{busy}; time.sleep(0.3); print('ready', flush=True); time.sleep(60)"
+        )
+        parent.stdout.readline()
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert eventually(lambda: gone(pid), 2.0 + 3.0)  # 2 s, and some for a loaded machine
+
+    def test_it_may_still_clean_up_when_its_parent_is_killed(self, tmp_path):
+        mark = tmp_path / "closed"
+        then = (
+            f"node._import('atexit').register(node._import('pathlib').Path({str(mark)!r}).touch);"
+            "print('ready', flush=True); time.sleep(60)"
+        )
+        parent, pid = start_parent(then)
+        parent.stdout.readline()
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert eventually(lambda: gone(pid))
+        assert mark.exists()
+
+    def test_a_parent_that_just_ends_stops_its_nodes(self):
+        parent, pid = start_parent("pass")
+        parent.stdout.close()
+        assert parent.wait(20) == 0
+        assert eventually(lambda: gone(pid), 5.0)
+
+    def test_a_parent_that_fails_stops_its_nodes(self):
+        parent, pid = start_parent("sys.exit(3)")
+        parent.stdout.close()
+        assert parent.wait(20) == 3
+        assert eventually(lambda: gone(pid), 5.0)
+
+    def test_a_fork_of_the_parent_does_not_keep_nodes_alive(self):
+        parent, pid = start_parent(
+            "import os, warnings; warnings.simplefilter('ignore')\n"
+            "child = os.fork()\n"
+            "if child == 0: time.sleep(30); os._exit(0)\n"
+            "print(child, flush=True); time.sleep(60)",
+            "output='discard'",
+        )
+        forked = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert eventually(lambda: gone(pid), 5.0)
+        os.kill(forked, signal.SIGKILL)
+
+    def test_nodes_of_nodes_end_too(self):
+        then = (
+            "inner = node._import('spawner').ProcessSpawner()\n"
+            "print(inner.pid._get_value(), flush=True)\n"
+            "time.sleep(60)"
+        )
+        parent, pid = start_parent(then)
+        inner = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert eventually(lambda: gone(pid) and gone(inner), 8.0)
+
+
+class TestOutput:
+    def test_it_is_captured_when_asked_for(self):
+        with ProcessSpawner(output="capture") as node:
+            node._import("builtins").print("hello", flush=True)
+            node._import("sys").stderr.write("trouble\n")
+        assert node.stdout == "hello\n"
+        assert node.stderr == "trouble\n"
+
+    def test_it_is_inherited_otherwise(self, capfd):
+        with ProcessSpawner() as node:
+            node._import("builtins").print("hello")
+            node._import("sys").stderr.write("trouble\n")
+        out, err = capfd.readouterr()
+        assert (out, err) == ("hello\n", "trouble\n")
+
+    def test_it_can_be_discarded(self, capfd):
+        with ProcessSpawner(output="discard") as node:
+            node._import("builtins").print("hello")
+            node._import("sys").stderr.write("trouble\n")
+        assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("output", ["capture", "discard"])
+    def test_any_bytes_and_any_amount_are_drained(self, output):
+        with ProcessSpawner(output=output) as node:
+            there = node._import("os")
+            for fd in (1, 2):
+                there.write(fd, bytes(range(256)) * 16)
+                for _ in range(40):
+                    assert there.write(fd, b"\xff" * 65536) == 65536
+            assert node._import("math").sqrt(4) == 2
+
+
+# Two hundred in all, in parts that a loaded machine ends within a test's time.
+@pytest.mark.parametrize("part", range(5))
+def test_two_hundred_rounds_leave_nothing(part):
+    def state():
+        sockets = [name for name in os.listdir("/tmp") if name.startswith("pyacq-")]
+        return len(open_descriptors()), threading.active_count(), sorted(sockets)
+
+    with ProcessSpawner(output="discard") as node:
+        node.client.ping()
+    assert eventually(lambda: threading.active_count() <= 3)
+    before = state()
+    for _ in range(4):
+        nodes = []
+        starters = [
+            threading.Thread(target=lambda: nodes.append(ProcessSpawner(output="discard")))
+            for _ in range(10)
+        ]
+        for thread in starters:
+            thread.start()
+        for thread in starters:
+            thread.join()
+        for node in nodes:
+            node.ask_to_close()
+        for node in nodes:
+            assert node.stop(20) == 0
+    assert eventually(lambda: state() <= before), (before, state())
+
+
+def test_records_of_a_node_without_a_log_server_stay_there(caplog):
+    with ProcessSpawner(output="discard", log_level=logging.DEBUG) as node:
+        assert node._import("logging").getLogger().level._get_value() == logging.DEBUG
+    assert "nothing" not in caplog.text
+
+
+def test_a_thing_of_a_test_module_lives_in_a_node():
+    with ProcessSpawner() as node:
+        thing = node._import("things").Thing()
+        assert thing.add(1, 2) == 3
+        assert Thing().add(1, 2) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -105,7 +106,9 @@ def test_in_a_thread_with_a_server_own_objects_come_back_as_themselves(thing):
     assert thing.echo(mine.add) == mine.add
 
 
-def test_a_proxy_handed_on_stays_good_when_the_sender_drops_it(server, thing, other_server, other_thing):
+def test_a_proxy_handed_on_stays_good_when_the_sender_drops_it(
+    server, thing, other_server, other_thing
+):
     made = thing.make()
     other_thing.keep(made)
     del made
@@ -116,8 +119,10 @@ def test_a_proxy_handed_on_stays_good_when_the_sender_drops_it(server, thing, ot
 
 
 def test_ten_thousand_handoffs_lose_none(server, thing, other_server, other_thing):
-    for _ in range(10_000):
-        other_thing.note(thing.make(), _sync="off")
+    for _ in range(100):
+        made = [thing.make(_sync="async") for _ in range(100)]
+        while made:
+            other_thing.note(made.pop().result(), _sync="off")
     assert len(other_thing.notes(_return_type="proxy")) == 10_000
     kept = other_server["thing"].log
     assert {type(proxy) for proxy in kept} == {ObjectProxy}
@@ -195,6 +200,31 @@ def test_leases_outlive_the_thread_that_got_them(server, thing):
     assert made[0].add(1, 2) == 3
     made.clear()
     assert eventually(lambda: len(server.table) < before)
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json"])
+def test_no_call_makes_garbage_that_only_the_collector_finds(server, serializer):
+    server["thing"] = Thing()
+    thing = RPCClient(server.address, serializer=serializer)["thing"]
+
+    def calls():
+        thing.add(1, 2)
+        thing.keep(thing)
+        thing.make()
+        thing.echo([(1, {2: 3})])
+        thing.call(len, [1])
+        thing.add(1, 2, _sync="async").result()
+        with contextlib.suppress(ValueError):
+            thing.fail("x")
+
+    calls()
+    gc.collect()
+    gc.disable()
+    try:
+        calls()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_what_a_refused_message_opened_is_taken_back(server, thing):

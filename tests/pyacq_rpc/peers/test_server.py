@@ -144,7 +144,9 @@ class TestProxies:
     def test_process_action(self, server):
         server["a"] = 1
         assert server.process_action("get_item", {"name": "a"}, "auto", None) == 1
-        assert isinstance(server.process_action("get_item", {"name": "a"}, "proxy", None), ObjectProxy)
+        assert isinstance(
+            server.process_action("get_item", {"name": "a"}, "proxy", None), ObjectProxy
+        )
         assert server.process_action("ping", {}, "auto", None) == "pong"
 
 

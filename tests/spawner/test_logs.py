@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import pytest
+import zmq
+from conftest import eventually
+
+from spawner import LogServer, ProcessSpawner, get_log_address, start_log_server
+from spawner.logs import QUEUE_LENGTH, LogSender
+
+
+class Collector(logging.Handler):
+    """Keeps the records that it gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+    def messages(self):
+        return [record.getMessage() for record in self.records]
+
+
+@pytest.fixture
+def logger():
+    logger = logging.Logger("collected")
+    logger.addHandler(Collector())
+    return logger
+
+
+@pytest.fixture
+def records(logger):
+    return logger.handlers[0]
+
+
+def record(message, created=None, name="test", level=logging.INFO):
+    made = logging.LogRecord(name, level, __file__, 1, message, (), None)
+    if created is not None:
+        made.created = created
+    return made
+
+
+def test_records_name_host_process_and_thread(logger, records):
+    with (
+        LogServer(logger) as server,
+        ProcessSpawner(name="camera", log_addr=server.address) as node,
+    ):
+        node._import("logging").getLogger("lens").warning("%s is %d", "it", 5)
+        assert eventually(lambda: "it is 5" in records.messages())
+    got = next(r for r in records.records if r.getMessage() == "it is 5")
+    assert (got.name, got.levelname, got.processName) == ("lens", "WARNING", "camera")
+    assert got.process == node.pid
+    assert got.threadName == "MainThread"
+    assert got.hostName == os.uname().nodename
+
+
+def test_records_of_several_processes_come_in_order_of_time(logger, records):
+    with LogServer(logger) as server:
+        early, late = LogSender(server.address, "early"), LogSender(server.address, "late")
+        now = time.time()
+        for n in range(50):
+            late.emit(record(f"late {n}", now + n / 1000 + 0.0005))
+        for n in range(50):
+            early.emit(record(f"early {n}", now + n / 1000))
+        early.close()
+        late.close()
+    assert len(records.records) == 100
+    times = [r.created for r in records.records]
+    assert times == sorted(times)
+
+
+def test_output_becomes_records_of_the_node(logger, records):
+    with LogServer(logger) as server:
+        with ProcessSpawner(name="camera", log_addr=server.address) as node:
+            node._import("builtins").print("out 100%")
+            node._import("os").write(2, b"broken \xff line\nhalf")
+        node.stop()
+    found = {(r.name, r.processName, r.getMessage()) for r in records.records}
+    assert ("camera.stdout", "camera", "out 100%") in found
+    assert ("camera.stderr", "camera", "broken \\xff line") in found
+    assert ("camera.stderr", "camera", "half") in found
+
+
+def test_none_is_lost_at_exit(logger, records):
+    with LogServer(logger) as server:
+        with ProcessSpawner(log_addr=server.address, log_level="INFO") as node:
+            there = node._import("logging")
+            node["log"] = there.info
+            exec_all = node._import("builtins")
+            list(exec_all.map(there.info, [f"n{n}" for n in range(5000)], _return_type="proxy"))
+        expected = [f"n{n}" for n in range(5000)]
+    assert [m for m in records.messages() if m.startswith("n")] == expected
+
+
+def test_the_default_log_server_is_found_by_nodes(caplog):
+    assert get_log_address() is None
+    server = start_log_server()
+    assert get_log_address() == server.address
+    with ProcessSpawner(name="camera") as node:
+        node._import("logging").getLogger("lens").error("dusty")
+        assert eventually(lambda: "dusty" in caplog.text)
+    start_log_server().close()
+    assert get_log_address() is None
+
+
+def test_the_level_of_this_process_is_the_nodes(logger):
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        with LogServer(logger) as server, ProcessSpawner(log_addr=server.address) as node:
+            assert node._import("logging").getLogger().level._get_value() == logging.ERROR
+    finally:
+        logging.getLogger().setLevel(logging.WARNING)
+
+
+def test_uncaught_exceptions_in_threads_are_logged(logger, records):
+    with LogServer(logger) as server, ProcessSpawner(name="n", log_addr=server.address) as node:
+        timer = node._import("threading").Timer(0.01, node._import("operator").truediv, [1, 0])
+        timer.start()
+        assert eventually(lambda: any(r.exc_text for r in records.records))
+    got = next(r for r in records.records if r.exc_text)
+    assert "ZeroDivisionError" in got.exc_text
+    assert got.levelno == logging.CRITICAL
+
+
+def test_tracebacks_travel_as_text(logger, records):
+    with LogServer(logger) as server:
+        sender = LogSender(server.address, "here")
+        try:
+            raise KeyError("shutter")
+        except KeyError:
+            made = logging.LogRecord("x", 40, __file__, 1, "failed", (), None)
+            import sys
+
+            made.exc_info = sys.exc_info()
+            sender.handle(made)
+        sender.close()
+    assert "KeyError: 'shutter'" in records.records[0].exc_text
+
+
+def test_garbage_is_dropped_and_told(logger, records, caplog):
+    with LogServer(logger) as server:
+        context = zmq.Context()
+        push = context.socket(zmq.PUSH)
+        push.connect(server.address)
+        for data in (b"", b"\xff", b"[]", b"{}", b'{"name": 1}', b'{"name":"a","msg":"b"}'):
+            push.send(data)
+        push.close()
+        context.term()
+        assert eventually(lambda: caplog.text.count("dropped a malformed log record") == 6)
+        sender = LogSender(server.address, "here")
+        sender.handle(record("good"))
+        sender.close()
+    assert records.messages() == ["good"]
+
+
+def test_a_record_that_cannot_be_formatted_stops_nothing(logger, records, capsys):
+    with LogServer(logger) as server:
+        sender = LogSender(server.address, "here")
+        bad = logging.LogRecord("x", 20, __file__, 1, "%d", ("not a number",), None)
+        sender.handle(bad)
+        sender.handle(record("good"))
+        sender.close()
+    assert records.messages() == ["good"]
+    assert "Logging error" in capsys.readouterr().err
+
+
+def test_a_handler_that_fails_stops_nothing(logger, records, caplog):
+    class Failing(logging.Handler):
+        def handle(self, record):
+            raise RuntimeError("disk full")
+
+    failing = logging.Logger("failing")
+    failing.addHandler(Failing())
+    with LogServer(failing) as server:
+        sender = LogSender(server.address, "here")
+        sender.handle(record("one"))
+        sender.close()
+    assert "disk full" in caplog.text
+
+
+def test_a_congested_sender_drops_and_says_how_many(tmp_path, monkeypatch):
+    monkeypatch.setattr("spawner.logs.QUEUE_LENGTH", 10)
+    monkeypatch.setattr("spawner.logs.PATIENCE_MS", 10)
+    context = zmq.Context()
+    pull = context.socket(zmq.PULL)
+    pull.rcvhwm = 10
+    pull.bind(f"ipc://{tmp_path}/log")
+    sender = LogSender(f"ipc://{tmp_path}/log", "here")
+    for n in range(2000):
+        sender.handle(record("x" * 10_000))
+    assert sender._dropped > 0
+    got = []
+    while pull.poll(300):
+        got.append(pull.recv())
+    sender.handle(record("after"))
+    while pull.poll(300):
+        got.append(pull.recv())
+    assert any(b"log records were dropped here" in data for data in got)
+    assert len(got) < 2000
+    sender.close()
+    pull.close()
+    context.term()
+
+
+def test_after_closing_nothing_is_sent(logger):
+    with LogServer(logger) as server:
+        sender = LogSender(server.address, "here")
+        sender.close()
+        sender.handle(record("late"))
+        sender.close()
+    server.close()
+
+
+def test_its_socket_file_is_only_for_this_user(logger):
+    with LogServer(logger) as server:
+        directory = os.path.dirname(server.address.removeprefix("ipc://"))
+        assert os.stat(directory).st_mode & 0o077 == 0
+    assert not os.path.exists(directory)
+
+
+def test_the_queues_are_bounded():
+    assert QUEUE_LENGTH <= 100_000

@@ -12,6 +12,7 @@ together) is written in pieces.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import re
@@ -77,7 +78,7 @@ class _Lowering(Lowering):
         if value.isascii() or not _HALVES.search(value):
             return value
         cuts = [0, *(half.end() for half in _HALVES.finditer(value)), len(value)]
-        return self.tag("str", [value[i:j] for i, j in zip(cuts, cuts[1:])])
+        return self.tag("str", [value[i:j] for i, j in itertools.pairwise(cuts)])
 
     def _buffer(self, value: Any, depth: int) -> Any:
         return self._bytes(value.data.tobytes(), depth)

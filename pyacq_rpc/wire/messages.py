@@ -276,8 +276,7 @@ def _check_request(request: Request) -> Request:
     options = request.options
     if options.keys() != wanted.keys():
         raise ProtocolError(
-            f"action {request.action!r} takes the options {list(wanted)},"
-            f" not {_short(list(options))}"
+            f"action {request.action!r} takes the options {list(wanted)}, not {_short([*options])}"
         )
     for name, types in wanted.items():
         if types[0] is Target:
@@ -306,6 +305,13 @@ def _check_strings(where: str, values: Sequence[Any] | dict[Any, Any]) -> None:
 
 
 def _short(value: object) -> str:
-    # Never the repr of a hostile object: only of builtin ones, cut short.
-    text = repr(value) if type(value) in (int, str, list) else type(value).__name__
-    return text if len(text) <= 60 else text[:57] + "..."
+    # Never the repr of a hostile object, which may be huge, nested too deep to
+    # be written, or an integer of more digits than Python likes to write.
+    if isinstance(value, list):
+        inner = [_short(item) for item in value[:8]]
+        return f"[{', '.join(inner + ['...'] * (len(value) > 8))}]"
+    if isinstance(value, str) and len(value) <= 60:
+        return repr(value)
+    if type(value) is int and value.bit_length() <= 64:
+        return str(value)
+    return f"<{type(value).__name__}>"

@@ -35,6 +35,12 @@ def _lower_rest(value: Any) -> Any:
     raise SerializationError(f"{type(value).__name__} cannot be packed")
 
 
+def _packer(unicode_errors: str) -> msgpack.Packer:
+    # One for each message: a codec is used from several threads, a packer may
+    # not be, and making one takes a seventh of a microsecond.
+    return msgpack.Packer(strict_types=True, default=_lower_rest, unicode_errors=unicode_errors)
+
+
 class _Mark:
     """The head of a tagged list, as read."""
 
@@ -61,6 +67,7 @@ class _Reader:
             list_hook=self._list,
             strict_map_key=False,
             unicode_errors="surrogatepass",
+            timestamp=3,  # the one extension that does not come to `_ext`; as a datetime
         )
         if self._open:
             raise ProtocolError("a tag stands where no tagged value begins")
@@ -92,7 +99,6 @@ class MsgpackCodec:
 
     def __init__(self, types: TypeRegistry = registry) -> None:
         self._types = types
-        self._packer = msgpack.Packer(strict_types=True, default=_lower_rest)
 
     def encode(self, message: Message, refer: Refer) -> list[Frame]:
         """Return the frames of a message.
@@ -105,13 +111,11 @@ class MsgpackCodec:
         frames: list[Frame] = [b""]
         fields = _Lowering(refer, self._types, frames)(pack_fields(message))
         try:
-            frames[0] = self._packer.pack(fields)
+            frames[0] = _packer("strict").pack(fields)
         except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
-            self._packer.reset()
-            tolerant = msgpack.Packer(
-                strict_types=True, default=_lower_rest, unicode_errors="surrogatepass"
-            )
-            frames[0] = tolerant.pack(fields)
+            frames[0] = _packer("surrogatepass").pack(fields)
+        except (ValueError, OverflowError) as error:  # longer than 4 GB, say
+            raise SerializationError(f"a value cannot be packed: {error}") from error
         return frames
 
     def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:

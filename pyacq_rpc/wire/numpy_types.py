@@ -34,13 +34,14 @@ def lower_dtype(dtype: np.dtype[Any]) -> Any:
         return None
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
-        return ["array", lower_dtype(base), list(shape)]
-    if dtype.fields is None:
+        lowered = lower_dtype(base)
+        return None if lowered is None else ["array", lowered, list(shape)]
+    if dtype.names is None:
         # An extension's dtype (ml_dtypes' bfloat16, say) calls itself raw bytes.
         return dtype.str if np.dtype(dtype.str) == dtype else None
     fields = []
-    for name in dtype.names or ():
-        part, offset, *titles = dtype.fields[name]
+    for name in dtype.names:
+        part, offset, *titles = dtype.fields[name]  # type: ignore[index]  # there are, with names
         title: Any = titles[0] if titles else None
         lowered = lower_dtype(part)
         if lowered is None or not isinstance(title, (str, type(None))):
@@ -64,12 +65,12 @@ def raise_dtype(lowered: Any) -> np.dtype[Any]:
         return np.dtype((raise_dtype(base), _shape(shape)))
     if isinstance(lowered, list) and lowered and lowered[0] == "struct":
         _, fields, itemsize, aligned = lowered
-        if type(itemsize) is not int or type(aligned) is not bool:
+        if type(fields) is not list or type(itemsize) is not int or type(aligned) is not bool:
             raise ProtocolError("malformed dtype")
         spec: Any = {
             "names": [_text(name) for name, _, _, _ in fields],
             "formats": [raise_dtype(part) for _, part, _, _ in fields],
-            "offsets": [offset for _, _, offset, _ in fields],
+            "offsets": [_offset(offset) for _, _, offset, _ in fields],
             "titles": [title if title is None else _text(title) for _, _, _, title in fields],
             "itemsize": itemsize,
         }
@@ -96,11 +97,15 @@ def _raise_array(payload: Any) -> np.ndarray[Any, Any]:
     size = dtype.itemsize
     for dim in dims:
         size *= dim
-    if memoryview(data).nbytes != size:
-        raise ProtocolError(f"an array of {size} bytes came with {len(data)}")
-    if not size:
-        return np.zeros(dims, dtype, order)
+    if type(data) not in (bytes, memoryview):
+        raise ProtocolError("malformed array")
     view = memoryview(data)
+    if view.nbytes != size:
+        raise ProtocolError("the shape of an array does not fit its data")
+    if not size:
+        # Not `np.zeros`, which makes one byte of a string of none.
+        empty: np.ndarray[Any, Any] = np.ndarray(dims, dtype, order=order)
+        return empty
     # A frame of its own is ours to write to; what lay inside a message is not.
     raw: Any = bytearray(view) if view.readonly else view
     array: np.ndarray[Any, Any] = np.ndarray(dims, dtype, raw, order=order)
@@ -109,8 +114,8 @@ def _raise_array(payload: Any) -> np.ndarray[Any, Any]:
 
 def _lower_scalar(scalar: Any) -> object:
     if isinstance(scalar, (np.str_, np.bytes_)):
-        # As an array of its dtype, trailing NULs would be lost.
-        return scalar.item()
+        # As the plain type; `item`, like an array, would lose trailing NULs.
+        return scalar[:]
     lowered = lower_dtype(scalar.dtype)
     return NotImplemented if lowered is None else [lowered, scalar.tobytes()]
 
@@ -130,6 +135,12 @@ def _shape(shape: Any) -> tuple[int, ...]:
     if not all(type(dim) is int and 0 <= dim < 1 << 62 for dim in shape):
         raise ProtocolError("malformed array shape")
     return tuple(shape)
+
+
+def _offset(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ProtocolError("malformed dtype")
+    return value
 
 
 def _text(value: Any) -> str:

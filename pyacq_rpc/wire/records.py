@@ -20,19 +20,33 @@ __all__ = ["lower_namedtuple", "raise_namedtuple"]
 def lower_namedtuple(value: object) -> list[Any] | None:
     """Return name, field names and items of a named tuple; None for others."""
     cls = type(value)
-    if not isinstance(value, tuple) or cls.__base__ is not tuple:
+    if not isinstance(value, tuple) or cls.__base__ not in (tuple, _Record):
         return None
     fields = getattr(cls, "_fields", None)
     if type(fields) is not tuple or len(fields) != len(value):
         return None
-    if vars(cls).get("__slots__") != () or not all(type(f) is str for f in fields):
+    if vars(cls).get("__slots__") != () or not _names_are_good(cls.__name__, fields):
         return None
     return [cls.__name__, list(fields), list(value)]
 
 
 def raise_namedtuple(name: str, fields: list[str], items: list[Any]) -> tuple[Any, ...]:
     """Rebuild a named tuple from what `lower_namedtuple` gave."""
-    return _record_type(name, tuple(fields))._make(items)
+    key = tuple(fields)
+    if not _names_are_good(name, key):
+        raise ProtocolError("the names in a named tuple must be identifiers, each a new one")
+    # What a peer can make stay here has to be little.
+    small = len(key) <= 50 and len(name) + sum(map(len, key)) <= 1000
+    return (_known_record_type if small else _record_type)(name, key)._make(items)
+
+
+def _names_are_good(name: str, fields: tuple[Any, ...]) -> bool:
+    if not all(type(field) is str and field.isidentifier() for field in (name, *fields)):
+        return False
+    # ``_1`` is what ``namedtuple(rename=True)`` makes of a bad name; any other
+    # underscore could replace a part of the class.
+    hidden = [field[1:] for field in fields if field.startswith("_")]
+    return len(set(fields)) == len(fields) and all(f.isascii() and f.isdigit() for f in hidden)
 
 
 class _Record(tuple[Any, ...]):
@@ -63,11 +77,9 @@ class _Record(tuple[Any, ...]):
         return tuple(self)
 
 
-@functools.lru_cache(maxsize=256)
 def _record_type(name: str, fields: tuple[str, ...]) -> type[_Record]:
-    if not all(f.isidentifier() and not f.startswith("_") for f in (name.lstrip("_"), *fields)):
-        raise ProtocolError("the names in a named tuple must be identifiers")
     body: dict[str, Any] = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
-    if len(body) != len(fields) or not body.keys().isdisjoint(dir(tuple)):
-        raise ProtocolError("the field names of a named tuple must be new ones")
     return type(name, (_Record,), {"__slots__": (), "_fields": fields, **body})
+
+
+_known_record_type = functools.lru_cache(maxsize=256)(_record_type)

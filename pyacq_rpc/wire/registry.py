@@ -28,13 +28,20 @@ class Buffer:
     Parameters
     ----------
     data : memoryview
-        One-dimensional, of bytes, contiguous. It must not change until sent.
+        Contiguous. It must not change until sent. It arrives as bytes or as a
+        memoryview of bytes.
+
+    Attributes
+    ----------
+    data : memoryview
+        The same memory as one dimension of bytes.
     """
 
     __slots__ = ("data",)
 
     def __init__(self, data: memoryview) -> None:
-        self.data = data
+        plain = data.ndim == 1 and data.format == "B" and data.contiguous
+        self.data = data if plain else data.cast("B")
 
 
 class _Entry(NamedTuple):
@@ -97,11 +104,20 @@ class TypeRegistry:
         if known is not None and known.cls is not cls:
             raise ValueError(f"the type name {name!r} is already registered for {known.cls!r}")
         entry = _Entry(name, cls, encode, decode, subclasses)
+        renamed = self._by_type.get(cls)
+        if renamed is not None:
+            del self._by_name[renamed.name]
         self._by_type[cls] = entry
         self._by_name[name] = entry
 
     def unregister(self, cls: type[Any]) -> None:
-        """Forget a type; its instances travel by proxy again."""
+        """Forget a type; its instances travel by proxy again.
+
+        Raises
+        ------
+        KeyError
+            If it was not registered.
+        """
         entry = self._by_type.pop(cls)
         del self._by_name[entry.name]
 

@@ -110,6 +110,7 @@ class Dispatcher:
         self.names[name] = value
 
     def _delete(self, obj_id: str, ref_id: str) -> None:
+        self._policy.check("delete", self._table.get(ref_id), None)
         self._table.revoke(ref_id)
 
     def _import(self, module: str) -> object:

@@ -154,8 +154,8 @@ class ObjectTable:
                 del self._early[token]
                 return
             entry = self._entries.get(ref)
-            account = self._account(peer)
-            if entry is None or ref not in account.leases:
+            account = self._peers.get(peer)
+            if entry is None or account is None or ref not in account.leases:
                 return  # revoked meanwhile, or never held
             entry.count += 1
             self._grants[token] = (ref, peer)
@@ -163,6 +163,7 @@ class ObjectTable:
 
     def claim(self, peer: str, ref: str, token: str) -> None:
         """Turn the grant of `token` into a lease that `peer` holds."""
+        dropped = None
         with self._lock:
             grant = self._grants.pop(token, None)
             entry = self._entries.get(ref)
@@ -170,14 +171,15 @@ class ObjectTable:
                 granted_ref, granter = grant
                 self._account(granter).granted.pop(token, None)
                 if granted_ref != ref:
-                    self._drop(granted_ref)
-                    return
+                    dropped = self._drop(granted_ref)
+                    entry = None
             elif entry is not None:
                 entry.count += 1
                 self._note_early(token)
             if entry is not None:
                 leases = self._account(peer).leases
                 leases[ref] = leases.get(ref, 0) + 1
+        del dropped
 
     def withdraw(self, peer: str, token: str) -> None:
         """Forget a grant of `peer` whose receiver will not claim it."""

@@ -27,7 +27,8 @@ class Policy(Protocol):
         access : str
             ``'getattr'``, ``'setattr'``, ``'delattr'``, ``'call'``,
             ``'special'`` (an operator or other special method), ``'value'``
-            (a copy), or on the server itself (`obj` is None) ``'get_item'``,
+            (a copy), ``'delete'`` (of a reference, for all who hold it), or on
+            the server itself (`obj` is None) ``'get_item'``,
             ``'set_item'``, ``'import'``, ``'transfer'``, ``'close'``.
         obj : object
             What is accessed.

@@ -242,6 +242,11 @@ class ObjectProxy:
             return self._send("call_obj", opts, "sync", "auto")
         return self._send("call_obj", opts)
 
+    def _assign(self, name: str, *args: Any) -> None:
+        # A statement gives no future to look at: only 'off' means that nobody
+        # wants to know whether it has failed.
+        self._special(name, *args, now=self._options.sync != "off")
+
     def _get_value(
         self, _sync: str | None = None, _timeout: float | None = NO_TIMEOUT_GIVEN
     ) -> Any:
@@ -293,10 +298,10 @@ class ObjectProxy:
         return proxy
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._special("__setattr__", name, value)
+        self._assign("__setattr__", name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._special("__delattr__", name)
+        self._assign("__delattr__", name)
 
     def __dir__(self) -> list[str]:
         names: list[str] = self._special("__dir__", now=True)
@@ -361,10 +366,10 @@ class ObjectProxy:
         return self._special("__getitem__", key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._special("__setitem__", key, value)
+        self._assign("__setitem__", key, value)
 
     def __delitem__(self, key: Any) -> None:
-        self._special("__delitem__", key)
+        self._assign("__delitem__", key)
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:

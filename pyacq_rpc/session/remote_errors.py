@@ -53,17 +53,25 @@ def describe(request_id: int | None, error: BaseException) -> Failure:
         home = getattr(cls, "__module__", "builtins")
         type_name = cls.__qualname__ if home == "builtins" else f"{home}.{cls.__qualname__}"
     bases = [c.__name__ for c in type(error).__mro__ if getattr(builtins, c.__name__, None) is c]
-    args = error.args if type(getattr(error, "args", None)) is tuple else ()
-    plain = all(type(arg) in _PLAIN for arg in args)
     return Failure(
         request_id,
         "exception",
-        type_name,
+        str.__str__(type_name),
         [base for base in bases if base != "object"],
         _safe_str(error),
-        list(args) if plain else None,
+        _plain_args(error),
         _format(error),
     )
+
+
+def _plain_args(error: BaseException) -> list[Any] | None:
+    """Return the arguments that make this error anew; None if they cannot travel."""
+    args: Any = BaseException.args.__get__(error)  # type: ignore[attr-defined]  # a getset
+    if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+        args = (*args, error.filename)
+        if error.filename2 is not None:
+            args = (*args, None, error.filename2)
+    return list(args) if all(type(arg) in _PLAIN for arg in args) else None
 
 
 def rebuild(failure: Failure) -> RPCError:
@@ -78,15 +86,8 @@ def rebuild(failure: Failure) -> RPCError:
     machinery = _CODES.get(failure.code)
     if machinery is not None:
         return machinery(failure.message)
-    base: type[Exception] = Exception
-    for name in failure.bases:
-        found = getattr(builtins, name, None)
-        # Only Exceptions: a remote SystemExit must not end this process.
-        if isinstance(found, type) and issubclass(found, Exception):
-            base = found
-            break
     args = tuple(failure.args) if failure.args is not None else (failure.message,)
-    error = _make(failure.type_name, base, args)
+    error = _make(failure.type_name, failure.bases, args)
     error.type_name = failure.type_name
     error.message = failure.message
     error.remote_traceback = failure.traceback
@@ -95,18 +96,31 @@ def rebuild(failure: Failure) -> RPCError:
     return error
 
 
-def _make(type_name: str, base: type[Exception], args: tuple[Any, ...]) -> RemoteCallException:
+def _make(type_name: str, bases: list[str], args: tuple[Any, ...]) -> RemoteCallException:
+    for name in bases:
+        base = getattr(builtins, name, None)
+        # Only Exceptions: a remote SystemExit must not end this process.
+        if not isinstance(base, type) or not issubclass(base, Exception):
+            continue
+        # A builtin may want other arguments than a subclass over there took, or
+        # than could be sent (ExceptionGroup); its own base is the next best.
+        with contextlib.suppress(Exception):
+            make: Any = _remote_class
+            error: RemoteCallException = make(type_name, base)(*args)
+            # Sets the builtin's own attributes: errno, value, start ...
+            base.__init__(error, *args)
+            return error
+    return _plain_class(type_name)(*args)
+
+
+def _plain_class(type_name: str) -> type[RemoteCallException]:
     make: Any = _remote_class
+    plain: type[RemoteCallException]
     try:
-        error: RemoteCallException = make(type_name, base)(*args)
-    except TypeError:  # a builtin that wants more than was sent, such as ExceptionGroup
-        error = make(type_name, Exception)(*args)
-    # Sets the builtin's own attributes (errno, value, start ...), unless a
-    # subclass over there took other arguments.
-    with contextlib.suppress(TypeError):
-        base.__init__(error, *args)
-    error.args = args
-    return error
+        plain = make(type_name, Exception)
+    except ValueError:  # no name that a class could have here
+        plain = make("Exception", Exception)
+    return plain
 
 
 @functools.lru_cache(maxsize=256)
@@ -115,7 +129,7 @@ def _remote_class(type_name: str, base: Any) -> type[RemoteCallException]:
 
     def reduce(self: RemoteCallException) -> Any:
         bases = [] if base is Exception else [base.__name__]
-        args = list(self.args)
+        args = _plain_args(self)
         failure = (None, "exception", type_name, bases, self.message, args, self.remote_traceback)
         return _rebuild_fields, failure
 
@@ -135,7 +149,7 @@ def _rebuild_fields(*fields: Any) -> RPCError:
 
 def _safe_str(error: BaseException) -> str:
     try:
-        return str(error)
+        return str.__str__(str(error))  # a subclass of str could not travel
     except BaseException:  # noqa: BLE001  # any exception's own __str__ may raise anything
         return f"<unprintable {type(error).__name__}>"
 

@@ -82,8 +82,8 @@ class Demo:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._monitor_node = Node("monitor", "samples this machine with psutil")
-        self._statistics_node = Node("statistics", "keeps and averages with numpy")
+        self._monitor_node = Node("monitor", "samples, psutil")
+        self._statistics_node = Node("statistics", "averages, numpy")
         self.scene = Scene(seconds, [self._monitor_node, self._statistics_node])
         self._outage: Outage | None = None
         self._began = time.monotonic()
@@ -122,13 +122,9 @@ class Demo:
             Where the plot goes, a PNG file.
         """
         assert self._outage is not None
-        draw(
-            output,
-            self.scene.signals,
-            self._history.samples(),
-            self._history.smoothed(SMOOTHING),
-            self._outage,
-        )
+        self._monitor.stop()
+        samples, smoothed = self._history.curves(SMOOTHING)
+        draw(output, self.scene.signals, samples, smoothed, self._outage)
 
     def collect(self, sample: list[float]) -> None:
         """Take one sample; called by the monitor node, in this thread."""

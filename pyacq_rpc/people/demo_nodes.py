@@ -151,17 +151,18 @@ class History:
             raise ValueError("there are no samples yet")
         return np.array(self._samples)
 
-    def smoothed(self, width: float) -> Array:
-        """Return all samples, each signal averaged over an interval around each.
+    def curves(self, width: float) -> tuple[Array, Array]:
+        """Return all samples, as they came and smoothed.
 
         Parameters
         ----------
         width : float
-            Of the interval, in seconds.
+            Of the interval around each sample that its signals are averaged
+            over, in seconds.
 
         Returns
         -------
-        array of float64, shape (samples, 1 + signals)
+        samples, smoothed : array of float64, shape (samples, 1 + signals)
         """
         import numpy as np
 
@@ -170,9 +171,9 @@ class History:
         first = np.searchsorted(times, times - width / 2)
         last = np.searchsorted(times, times + width / 2, side="right")
         sums = np.cumsum(np.vstack([np.zeros_like(samples[:1]), samples]), axis=0)
-        smooth: Array = (sums[last] - sums[first]) / (last - first)[:, np.newaxis]
-        smooth[:, 0] = times
-        return smooth
+        smoothed: Array = (sums[last] - sums[first]) / (last - first)[:, np.newaxis]
+        smoothed[:, 0] = times
+        return samples, smoothed
 
 
 def _traffic() -> tuple[int, int]:

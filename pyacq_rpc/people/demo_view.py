@@ -21,7 +21,7 @@ HISTORY = 32
 MOST_CORES = 8
 """Cores that the live table has lines for; the plot shows all."""
 
-EVENTS = 5
+EVENTS = 4
 """The latest events, in the live table."""
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -196,19 +196,20 @@ class LiveView:
         from rich.console import Group
         from rich.padding import Padding
 
-        parts = [self._signals(), self._nodes(), self._events(), self._progress()]
-        self._live.update(Padding(Group(*parts), (0, 1)), refresh=True)
+        tables = Group(self._signals(), "", self._nodes())
+        story = Group("", self._events(), "", self._progress())
+        self._live.update(Padding(Group(tables, story), (0, 1)), refresh=True)
 
     def _signals(self) -> Table:
         from rich import box
         from rich.table import Table
 
-        table = Table(box=box.SIMPLE_HEAD, expand=True, title="This machine")
-        table.title_style = "bold"
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True)
         table.add_column("Signal", no_wrap=True, min_width=9)
         for name in ("now", "mean", "std", "max"):
-            table.add_column(name, justify="right", width=10)
-        table.add_column(f"last {HISTORY / 10:.0f} s", width=HISTORY, style="cyan", no_wrap=True)
+            table.add_column(name, justify="right", min_width=10, no_wrap=True)
+        length = max(8, min(HISTORY, self._live.console.width - 68))
+        table.add_column(f"last {length / 10:.1f} s", width=length, style="cyan", no_wrap=True)
         scene = self._scene
         cores = sum(1 for name, _ in scene.signals if name.startswith("CPU"))
         for index, (name, unit) in enumerate(scene.signals):
@@ -221,7 +222,7 @@ class LiveView:
             for row in range(3):
                 known = scene.summary is not None
                 cells.append(in_units(scene.summary[row, index], unit) if known else "-")
-            table.add_row(name, *cells, _small_curve(recent, unit))
+            table.add_row(name, *cells, _small_curve(recent[-length:], unit))
         return table
 
     def _nodes(self) -> Table:
@@ -229,11 +230,11 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, expand=True)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True)
         for name, width in (("Process", 10), ("state", 8), ("pid", 7), ("address", 21)):
             table.add_column(name, no_wrap=True, min_width=width)
         table.add_column("does", no_wrap=True, ratio=1)
-        table.add_row("main", Text("running", "green"), str(os.getpid()), "", "this table")
+        table.add_row("main", Text("running", "green"), str(os.getpid()), "", "shows this")
         for node in self._scene.nodes:
             pid = "-" if node.pid is None else str(node.pid)
             state = Text(node.state, _STYLES[node.state])
@@ -245,7 +246,7 @@ class LiveView:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right", style="dim", width=8)
+        table.add_column(justify="right", style="dim", min_width=6, no_wrap=True)
         table.add_column(no_wrap=True)
         latest = self._scene.events[-EVENTS:]
         for when, what in latest:
@@ -259,7 +260,7 @@ class LiveView:
         from rich.table import Table
 
         scene = self._scene
-        table = Table.grid(padding=(1, 2, 0, 2), expand=True)
+        table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(ratio=1)
         table.add_column(justify="right", width=14, no_wrap=True)
         table.add_column(justify="right", width=12, no_wrap=True)

@@ -116,8 +116,9 @@ class TestHistory:
         history = History()
         for time_, value in ((0.0, 1.0), (0.1, 3.0), (5.0, 10.0), (5.1, 20.0)):
             history.append(np.array([time_, value]))
-        smooth = history.smoothed(0.5)
-        np.testing.assert_array_equal(smooth[:, 0], history.samples()[:, 0])
+        samples, smooth = history.curves(0.5)
+        np.testing.assert_array_equal(samples, history.samples())
+        np.testing.assert_array_equal(smooth[:, 0], samples[:, 0])
         np.testing.assert_allclose(smooth[:, 1], [2.0, 2.0, 15.0, 15.0])
 
 

@@ -26,7 +26,7 @@ LATEST = Path(__file__).parent / "results" / "latest.json"
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of everything (default: 5)")
+    parser.add_argument("--rounds", type=int, default=4, help="of everything (default: 4)")
     parser.add_argument("--tiny", action="store_true", help="once each, to see that it works")
     parser.add_argument("--output", type=Path, default=LATEST, help="the JSON file")
     options = parser.parse_args(argv)

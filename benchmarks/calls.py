@@ -39,6 +39,8 @@ class Thing:
 
 
 class _Calls:
+    name: ClassVar[str]
+    baseline: ClassVar[str]
     address: ClassVar[str]
 
     def __enter__(self) -> _Calls:
@@ -88,14 +90,14 @@ class _Calls:
 class CallsTcp(_Calls):
     """Calls over loopback."""
 
-    name = "pyacq-rpc tcp"
-    baseline = "raw tcp"
-    address = "tcp://127.0.0.1:*"
+    name: ClassVar[str] = "pyacq-rpc tcp"
+    baseline: ClassVar[str] = "raw tcp"
+    address: ClassVar[str] = "tcp://127.0.0.1:*"
 
 
 class CallsIpc(_Calls):
     """Calls over a Unix socket."""
 
-    name = "pyacq-rpc ipc"
-    baseline = "raw ipc"
-    address = "ipc://{folder}/node"
+    name: ClassVar[str] = "pyacq-rpc ipc"
+    baseline: ClassVar[str] = "raw ipc"
+    address: ClassVar[str] = "ipc://{folder}/node"

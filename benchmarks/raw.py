@@ -29,7 +29,7 @@ def serve(address: str) -> None:
     socket = zmq.Context().socket(zmq.ROUTER)
     socket.sndhwm = socket.rcvhwm = 0
     socket.bind(address)
-    print(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode(), flush=True)
+    print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     arrays: dict[int, np.ndarray] = {}
     while True:
@@ -45,12 +45,13 @@ def serve(address: str) -> None:
             megabytes = int(head.bytes[1:])
             if megabytes not in arrays:
                 arrays[megabytes] = np.ones(megabytes * 125_000)
-            socket.send_multipart([identity, arrays[megabytes]], copy=False)
+            socket.send_multipart([identity, arrays[megabytes].data], copy=False)
 
 
 class _Raw:
+    name: ClassVar[str]
+    baseline: ClassVar[str] = ""
     address: ClassVar[str]
-    baseline = ""
 
     def __enter__(self) -> _Raw:
         self._folder = tempfile.TemporaryDirectory(prefix="pyacq-rpc-bench-")
@@ -98,7 +99,7 @@ class _Raw:
             self._arrays[megabytes] = np.ones(megabytes * 125_000)
         array = self._arrays[megabytes]
         for _ in range(count):
-            self._socket.send_multipart([_LENGTH, array], copy=False)
+            self._socket.send_multipart([_LENGTH, array.data], copy=False)
             assert int(self._socket.recv()) == array.size
 
     def get_array(self, count: int, megabytes: int) -> None:
@@ -112,15 +113,15 @@ class _Raw:
 class RawTcp(_Raw):
     """An echo over loopback."""
 
-    name = "raw tcp"
-    address = "tcp://127.0.0.1:*"
+    name: ClassVar[str] = "raw tcp"
+    address: ClassVar[str] = "tcp://127.0.0.1:*"
 
 
 class RawIpc(_Raw):
     """An echo over a Unix socket."""
 
-    name = "raw ipc"
-    address = "ipc://{folder}/raw"
+    name: ClassVar[str] = "raw ipc"
+    address: ClassVar[str] = "ipc://{folder}/raw"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 __all__ = ["WORKS", "Contender", "Work"]
 
@@ -67,7 +67,7 @@ class Contender(Protocol):
     baseline: ClassVar[str]
     """Name of the contender that it is compared with; empty for none."""
 
-    def __enter__(self) -> Contender:
+    def __enter__(self) -> Any:
         """Start the other process."""
 
     def __exit__(self, *error: object) -> None:

@@ -83,7 +83,8 @@ def draw(
     if not few:
         mean = smoothed[:, [1 + index for index in cores]].mean(axis=1)
         curve(axes[0], mean, color="black", lw=2, label=f"mean of {len(cores)} cores")
-    axes[0].set(ylabel="CPU busy (%)", ylim=(-3, 103))
+    # Room above for what is written beside the marks.
+    axes[0].set(ylabel="CPU busy (%)", ylim=(-3, 130), yticks=range(0, 101, 20))
 
     names = [name for name, _ in signals]
     memory = samples[:, 1 + names.index("memory")]

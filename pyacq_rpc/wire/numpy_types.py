@@ -8,6 +8,7 @@ travel by proxy.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -18,7 +19,9 @@ from .registry import Buffer, TypeRegistry
 
 __all__ = ["register"]
 
-_PLAIN = re.compile(r"[<>|=](?:b1|[iufcSUV]\d{1,9}|[mM]8(?:\[\d{0,9}[A-Za-zμ]{1,7}\])?)\Z")
+_PLAIN = re.compile(
+    r"[<>|=](?:b1|[iufcSUV]\d{1,9}|[mM]8(?:\[(?:[1-9]\d{0,8})?[A-Za-zμ]{1,7}\])?)\Z"
+)
 
 
 def register(registry: TypeRegistry) -> None:
@@ -94,9 +97,10 @@ def _raise_array(payload: Any) -> np.ndarray[Any, Any]:
     dtype, dims = raise_dtype(lowered), _shape(shape)
     if order not in ("C", "F"):
         raise ProtocolError("malformed array")
-    size = dtype.itemsize
-    for dim in dims:
-        size *= dim
+    size = math.prod(dims) * dtype.itemsize
+    # The limit that numpy has for arrays that are not empty.
+    if math.prod(dim or 1 for dim in dims) * (dtype.itemsize or 1) >= 1 << 63:
+        raise ProtocolError("malformed array shape")
     if type(data) not in (bytes, memoryview):
         raise ProtocolError("malformed array")
     view = memoryview(data)

@@ -53,6 +53,9 @@ class _Record(tuple[Any, ...]):
     __slots__ = ()
     _fields: tuple[str, ...] = ()
 
+    def __new__(cls, *items: Any) -> _Record:
+        return cls._make(items)
+
     @classmethod
     def _make(cls, items: Iterable[Any]) -> _Record:
         record = tuple.__new__(cls, items)
@@ -73,8 +76,9 @@ class _Record(tuple[Any, ...]):
             raise ValueError(f"Got unexpected field names: {list(changes)!r}")
         return record
 
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return tuple(self)
+    def __reduce__(self) -> Any:
+        # Pickled by its names too: the class cannot be found by import.
+        return raise_namedtuple, (type(self).__name__, list(self._fields), list(self))
 
 
 def _record_type(name: str, fields: tuple[str, ...]) -> type[_Record]:

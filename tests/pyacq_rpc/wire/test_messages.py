@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+
+from pyacq_rpc import ProtocolError
+from pyacq_rpc.wire.messages import (
+    ACTIONS,
+    REPLIES,
+    Cancel,
+    Claim,
+    Failure,
+    Goodbye,
+    Grant,
+    Hello,
+    Release,
+    Request,
+    Result,
+    Target,
+    Welcome,
+    Withdraw,
+    pack_fields,
+    parse,
+)
+
+OPTIONS = {
+    "call_obj": {"obj": Target("r", ["a"]), "args": [1], "kwargs": {"x": 1}},
+    "get_obj": {"obj": Target("@name", [])},
+    "get_item": {"name": "n"},
+    "set_item": {"name": "n", "value": None},
+    "delete": {"obj_id": "s.1", "ref_id": "r"},
+    "import": {"module": "os"},
+    "transfer": {"obj": 1},
+    "ping": {},
+    "time": {},
+    "close": {},
+}
+MESSAGES = [
+    Hello(1, "peer", {}),
+    Welcome(1, "server", {"name": "x"}),
+    *(Request(1, action, "auto", options) for action, options in OPTIONS.items()),
+    *(Request(1, "ping", reply, {}) for reply in REPLIES),
+    Result(1, {"any": "thing"}),
+    Failure(1, "exception", "KeyError", ["KeyError"], "'x'", ["x"], "..."),
+    Failure(None, "protocol", "", [], "", None, ""),
+    Release(["a", "b"]),
+    Grant("r", "t"),
+    Claim("r", "t"),
+    Withdraw("t"),
+    Cancel(1),
+    Goodbye("why"),
+]
+
+
+def as_read(message):
+    """The fields as a codec reads them: a target is a plain list by then."""
+    fields = pack_fields(message)
+    return [
+        {
+            name: [value.ref, *value.attributes] if type(value) is Target else value
+            for name, value in field.items()
+        }
+        if type(field) is dict
+        else field
+        for field in fields
+    ]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_what_is_packed_is_parsed(message):
+    assert message == parse(as_read(message))
+    assert type(message) is type(parse(as_read(message)))
+
+
+def test_every_action_is_tried_here():
+    assert OPTIONS.keys() == ACTIONS.keys()
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize("wrong", [b"", 1.5, True, (), ...], ids=repr)
+def test_a_field_of_another_type_breaks_the_protocol(message, wrong):
+    for place in range(1, len(message) + 1):
+        fields = as_read(message)
+        if isinstance(message, Result) and place == 2:
+            continue
+        fields[place] = wrong
+        with pytest.raises(ProtocolError):
+            parse(fields)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_one_field_more_or_less_breaks_the_protocol(message):
+    for fields in (as_read(message)[:-1], [*as_read(message), 1]):
+        with pytest.raises(ProtocolError):
+            parse(fields)
+
+
+def nested(depth):
+    value = ()
+    for _ in range(depth):
+        value = (value,)
+    return value
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        None,
+        5,
+        "ab",
+        (9, 7),
+        {9: 7},
+        [],
+        [[9, 7]],
+        [-1],
+        [11, 1],
+        [True, 1],
+        [9.0, 7],
+        ["9", 7],
+        [10**5000, 7],  # more digits than Python writes
+        [[10**5000] * 1000],
+        [2, 1, "ping", "maybe", {}],
+        [2, 1, "ping", "x" * 10**6, {}],
+        [2, 1, "run", "auto", {}],
+        [2, 1, "__init__", "auto", {}],
+        [2, 1, "ping", "auto", {"x": 1}],
+        [2, 1, "ping", "auto", {nested(5000): 1}],
+        [2, 1, "get_item", "auto", {}],
+        [2, 1, "get_item", "auto", {"name": 1}],
+        [2, 1, "get_obj", "auto", {"obj": []}],
+        [2, 1, "get_obj", "auto", {"obj": "r"}],
+        [2, 1, "get_obj", "auto", {"obj": ["r", 1]}],
+        [2, 1, "call_obj", "auto", {"obj": ["r"], "args": (), "kwargs": {}}],
+        [2, 1, "call_obj", "auto", {"obj": ["r"], "args": [], "kwargs": {1: 1}}],
+        [5, ["a", 1]],
+        [4, 1, "exception", "E", [1], "", None, ""],
+    ],
+    ids=lambda fields: str(type(fields)),
+)
+def test_what_is_no_message_breaks_the_protocol(fields):
+    with pytest.raises(ProtocolError) as caught:
+        parse(fields)
+    assert len(str(caught.value)) < 500

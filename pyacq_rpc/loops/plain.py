@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..peers.server import ServerCore
 from ..transport.waiting import wait_readable
 
@@ -67,7 +69,7 @@ class RPCServer(ServerCore):
         self.register_server(self)
 
     def _read_and_process_one(self, timeout: float | None = None) -> bool:
-        """Carry out one request by hand.
+        """Carry out one request, or the timers that are due, by hand.
 
         Parameters
         ----------
@@ -79,9 +81,12 @@ class RPCServer(ServerCore):
         bool
             Whether there was one.
         """
-        if self.serve_ready():
-            return True
-        if self.running():
-            wait_readable(self.fds(), timeout)
-            return self.serve_ready()
-        return False
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.serve_ready():
+            waits = [self.timers.due_in()]
+            if deadline is not None:
+                waits.append(max(0.0, deadline - time.monotonic()))
+            if not self.running() or waits[-1] == 0.0:
+                return False
+            wait_readable(self.fds(), min((w for w in waits if w is not None), default=None))
+        return True

@@ -124,6 +124,10 @@ class Channel:
         self._deliver(arrived)
         return bool(arrived)
 
+    def server_closed(self) -> None:
+        """A server of this process has closed; its last messages are on their way."""
+        self._connected = False
+
     def reason(self) -> ServerDisconnected:
         """Why this channel cannot be used any more."""
         if self.gone is not None:
@@ -224,7 +228,7 @@ class Channel:
             if self._released:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
-            # Where nobody has ever been, nobody is waited for.
+            # Where nobody is, nobody is waited for.
             self._close_socket(linger=None if self._connected else 0)
             return True
 

@@ -251,14 +251,21 @@ class Runtime:
     def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""
         link.gone = True
-        with self.lock:
-            clients = list(self._open)
-        for client in clients:
-            if client.server_id == link.server_id:
-                client.channel.lose("has ended")
+        for client in self._clients_of(link):
+            client.channel.lose("has ended")
         late = self.thread().clients.get(link.address)
         if late is not None and not late.welcomed() and not late.has_pending():
             late.close()  # made too late for that server ever to answer
+
+    def server_closed(self, link: ServerLink) -> None:
+        """A server of this process has closed; its clients are about to hear of it."""
+        link.gone = True
+        for client in self._clients_of(link):
+            client.channel.server_closed()
+
+    def _clients_of(self, link: ServerLink) -> list[RPCClient]:
+        with self.lock:
+            return [client for client in self._open if client.server_id == link.server_id]
 
     def at_exit(self, hook: Callable[[], None]) -> None:
         """Have `hook` called at exit, before any socket is closed."""

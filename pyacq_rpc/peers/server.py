@@ -221,7 +221,7 @@ class ServerCore:
         """Descriptors that are readable when `serve_ready` may have work."""
         return [] if self._closed.is_set() else [self._fd, self._monitor.fd, self._waker.fd]
 
-    def serve_ready(self, idle: bool = True) -> bool:
+    def serve_ready(self) -> bool:
         """Do what can be done without waiting: one request, and what is due.
 
         Returns
@@ -234,6 +234,7 @@ class ServerCore:
         if self._closing and not self._depth:
             self._shut_down()
             return True
+        self._waker.clear()
         self.table.collect()
         self._depth += 1
         try:
@@ -253,9 +254,7 @@ class ServerCore:
         try:
             while not self._closed.is_set():
                 if not self.serve_ready():
-                    readable = wait_readable(self.fds(), self.timers.due_in())
-                    if self._waker.fd in readable:
-                        self._waker.clear()
+                    wait_readable(self.fds(), self.timers.due_in())
         finally:
             self._looping = False
             self.close()
@@ -431,9 +430,9 @@ class ServerCore:
                 interrupt = error.error
             elif isinstance(error, KeyboardInterrupt):
                 interrupt = error
-            if reply == "off":
+            if reply == "off" and interrupt is None:
                 _log.error("%r: a call that wanted no answer failed:\n%s", self, answer.traceback)
-            else:
+            elif reply != "off":
                 frames = connection.codec.encode(answer, refuse)
         del request
         if frames is not None and not self._send_to(connection.identity, frames):
@@ -527,7 +526,7 @@ class ServerCore:
                 return
             for connection in self._connections.all():
                 self._send(connection, messages.Goodbye("server closed"))
-            self.link.gone = True
+            self._runtime.server_closed(self.link)
             self._monitor.unbind()
             self._monitor.close()
             self._socket.close()

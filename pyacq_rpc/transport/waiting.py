@@ -21,6 +21,7 @@ class Waker:
     """
 
     def __init__(self) -> None:
+        self._woken = False  # spares `clear` a system call that would find nothing
         if hasattr(os, "eventfd"):
             self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             self._sockets: tuple[socket.socket, ...] = ()
@@ -32,6 +33,7 @@ class Waker:
 
     def wake(self) -> None:
         """Make `fd` readable; never blocks, does nothing once closed."""
+        self._woken = True
         try:
             if self._sockets:
                 self._sockets[1].send(b"\0")
@@ -42,6 +44,9 @@ class Waker:
 
     def clear(self) -> None:
         """Make `fd` unreadable until the next `wake`."""
+        if not self._woken:
+            return
+        self._woken = False
         try:
             if self._sockets:
                 self._sockets[0].recv(4096)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -122,7 +123,7 @@ class TestTimers:
         timer = server.start_timer(work, 0.05)
         assert eventually(lambda: len(starts) >= 5)
         timer.stop()
-        gaps = [b - a for a, b in zip(starts, starts[1:])]
+        gaps = [b - a for a, b in itertools.pairwise(starts)]
         assert min(gaps) > 0.03
         # End to start would be 0.08; a loaded machine may stretch some gaps.
         assert min(gaps) < 0.075
@@ -182,3 +183,32 @@ class TestTimers:
     def test_an_interval_must_be_positive(self, server):
         with pytest.raises(ValueError, match="positive"):
             server.start_timer(print, 0)
+
+
+def test_waiting_beside_a_lazy_server_with_a_timer_does_not_spin(server, client, lazy):
+    server["thing"] = Thing()
+    lazy.start_timer(lambda: None, 10.0)
+    before = time.thread_time()
+    client["thing"].sleep(0.5)
+    assert lazy._read_and_process_one(0.5) is False
+    assert time.thread_time() - before < 0.3
+
+
+def test_by_hand_the_timers_of_a_lazy_server_run_too(lazy):
+    ran = []
+    timer = lazy.start_timer(lambda: ran.append(1), 0.01)
+    assert lazy._read_and_process_one(10.0)
+    assert ran == [1]
+    timer.stop()
+
+
+def test_an_interrupt_in_a_callback_without_an_answer_reaches_the_program(server, lazy, caplog):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with ProcessSpawner() as node:
+        call = node._import("builtins").eval("lambda f: f(_sync='off')")
+        with pytest.raises(KeyboardInterrupt):
+            call(interrupt)
+            node._import("time").sleep(5)
+    assert "failed" not in caplog.text

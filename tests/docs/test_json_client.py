@@ -32,13 +32,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_calls_a_method_and_prints_the_result(server: RPCServer):
     server["camera"] = Camera()
     ended = run(server.address, "camera", "expose", "0.1", "3")
-    assert (0, {"seconds": 0.1, "frames": 3}) == (ended.returncode, json.loads(ended.stdout))
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, {"seconds": 0.1, "frames": 3})
 
 
 def test_it_tells_of_a_remote_exception(server: RPCServer):
     server["camera"] = Camera()
     ended = run(server.address, "camera", "close_shutter")
-    assert (1, "RuntimeError: the shutter is stuck\n") == (ended.returncode, ended.stderr)
+    assert (ended.returncode, ended.stderr) == (1, "RuntimeError: the shutter is stuck\n")
 
 
 def test_it_tells_of_a_result_without_a_value_form(server: RPCServer):

@@ -208,7 +208,12 @@ def test_an_interrupt_in_a_callback_without_an_answer_reaches_the_program(server
 
     with ProcessSpawner() as node:
         call = node._import("builtins").eval("lambda f: f(_sync='off')")
-        with pytest.raises(KeyboardInterrupt):
+        sleep = node._import("time").sleep
+
+        def program():
             call(interrupt)
-            node._import("time").sleep(5)
+            sleep(5)
+
+        with pytest.raises(KeyboardInterrupt):
+            program()
     assert "failed" not in caplog.text

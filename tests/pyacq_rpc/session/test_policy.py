@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from pyacq_rpc.session.policy import Policy, Trusted
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        "getattr",
+        "setattr",
+        "delattr",
+        "call",
+        "special",
+        "value",
+        "delete",
+        "get_item",
+        "set_item",
+        "import",
+        "transfer",
+        "close",
+    ],
+)
+def test_trusted_grants_everything(access):
+    policy: Policy = Trusted()
+    assert policy.check(access, object(), "name") is None
+    assert policy.check(access, None, None) is None

@@ -40,4 +40,7 @@ def is_attribute_syntax(depth: int) -> bool:
     if sys.implementation.name != "cpython":
         return True
     frame = sys._getframe(depth + 1)
-    return frame.f_code.co_code[frame.f_lasti] in _LOADS
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while code[at] == dis.EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
+        at += 2
+    return code[at] in _LOADS

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 from ..wire.messages import Reference, Target
 from .caller import is_attribute_syntax
 from .remote_errors import describe
-from .special import BINARY, COMPARISONS, CONVERSIONS, INPLACE, UNARY
+from .special import BINARY, COMPARISONS, CONVERSIONS, INPLACE, UNARY, Forwarding
 
 __all__ = ["CallOptions", "Client", "Grantor", "Home", "Lease", "Link", "ObjectProxy"]
 
@@ -93,7 +93,7 @@ _READABLE = frozenset({"__name__", "__qualname__", "__version__", "__file__", "_
 _PROBE = re.compile(r"__.*__\Z|_repr_.*_\Z|_ipython_|_ipy")
 
 
-class ObjectProxy:
+class ObjectProxy(Forwarding):
     """An object of another thread, process or machine, used like a local one.
 
     Proxies are made by calls, not by hand. Attribute look-ups are deferred:

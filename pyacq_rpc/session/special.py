@@ -3,6 +3,10 @@
 A proxy sends a special method as the last name of its attribute chain. The
 owner does not call the method but the operation: ``__add__`` is ``a + b`` over
 there, with all that Python does about reflected methods.
+
+Except where the other operand is a proxy as well. Its owner has a say too, and
+if neither side knew what to do, each would ask the other for ever. So a proxy
+is asked once, by a reflected method, and the answer may be NotImplemented.
 """
 
 from __future__ import annotations
@@ -14,7 +18,16 @@ from typing import Any
 from ..wire.messages import Failure
 from .remote_errors import rebuild
 
-__all__ = ["BINARY", "COMPARISONS", "CONVERSIONS", "DIVERSIONS", "INPLACE", "SPECIAL", "UNARY"]
+__all__ = [
+    "BINARY",
+    "COMPARISONS",
+    "CONVERSIONS",
+    "DIVERSIONS",
+    "INPLACE",
+    "SPECIAL",
+    "UNARY",
+    "Forwarding",
+]
 
 _Function = Callable[..., Any]
 
@@ -75,8 +88,53 @@ CONVERSIONS: dict[str, _Function] = {
 """Python itself demands the answer at once, whatever the proxy's options."""
 
 
-def _reflected(function: _Function) -> _Function:
-    return lambda obj, other: function(other, obj)
+class Forwarding:
+    """Base of what forwards its special methods to somewhere else: proxies."""
+
+    __slots__ = ()
+
+    def _special(self, name: str, *args: Any, now: bool = False) -> Any:
+        raise NotImplementedError
+
+
+def _reflected(name: str, function: _Function) -> _Function:
+    """Run ``other + obj``; a proxy's own side has been asked before."""
+
+    def run(obj: Any, other: Any, *modulus: Any) -> Any:
+        if not isinstance(other, Forwarding):
+            return function(other, obj, *modulus)
+        method = getattr(type(obj), f"__r{name}__", None)
+        result = NotImplemented if method is None else method(obj, other, *modulus)
+        if result is NotImplemented:
+            raise TypeError(
+                f"unsupported operand types for {name}: {other!r} and {type(obj).__name__!r}"
+            )
+        return result
+
+    return run
+
+
+def _compared(name: str, function: _Function) -> _Function:
+    def run(obj: Any, other: Any) -> Any:
+        if not isinstance(other, Forwarding):
+            return function(obj, other)
+        result = getattr(type(obj), f"__{name}__")(obj, other)
+        if result is NotImplemented:
+            result = other._special(f"__r{_SWAPPED[name]}__", obj, now=True)
+        if result is not NotImplemented:
+            return result
+        if name in ("eq", "ne"):
+            return name == "ne"
+        raise TypeError(f"cannot compare {type(obj).__name__!r} and {other!r} with {name}")
+
+    return run
+
+
+def _compared_once(name: str) -> _Function:
+    return lambda obj, other: getattr(type(obj), f"__{name}__")(obj, other)
+
+
+_SWAPPED = {"eq": "eq", "ne": "ne", "lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
 
 
 def _same_or_new(function: _Function) -> _Function:
@@ -122,9 +180,10 @@ SPECIAL: dict[str, _Function] = {
     f"__{name}__": function
     for name, function in {
         **BINARY,
-        **{"r" + name: _reflected(function) for name, function in BINARY.items()},
+        **{"r" + name: _reflected(name, function) for name, function in BINARY.items()},
         **{name: _same_or_new(function) for name, function in INPLACE.items()},
-        **COMPARISONS,
+        **{name: _compared(name, function) for name, function in COMPARISONS.items()},
+        **{"r" + name: _compared_once(name) for name in COMPARISONS},
         **UNARY,
         **CONVERSIONS,
         **DIVERSIONS,

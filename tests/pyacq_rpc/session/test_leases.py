@@ -98,6 +98,7 @@ class TestGrants:
         ref, thing = opened(table)
         table.claim("B", ref, "t")
         table.grant("A", ref, "t")
+        assert table._early == {}
         table.release("A", [ref])
         assert thing() is not None
         table.release("B", [ref])

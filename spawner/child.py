@@ -7,6 +7,7 @@ listens, or why it does not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -35,7 +36,19 @@ def main(config: dict[str, Any]) -> None:
         _report(report_fd, {"error": traceback.format_exc()})
         raise SystemExit(1) from None
     _report(report_fd, {"address": server.address, "server_id": server.server_id})
-    server.run_forever()
+    terminated: list[int] = []
+
+    def terminate(signum: int, frame: object) -> None:
+        terminated.append(signum)
+        server.close()
+        raise SystemExit  # out of whatever it is doing
+
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, terminate)
+    with contextlib.suppress(SystemExit):
+        server.run_forever()
+    if terminated:
+        sys.exit(128 + terminated[0])
 
 
 def _start(config: dict[str, Any]) -> Any:
@@ -55,8 +68,6 @@ def _start(config: dict[str, Any]) -> Any:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     return server
 
 

@@ -9,6 +9,7 @@ reads the socket empty before letting go of the lock, and delivers what was ther
 from __future__ import annotations
 
 import collections
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ from ..transport.sockets import connect_dealer, send_frames, take
 from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
+from .runtime import current
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -71,6 +73,7 @@ class Channel:
         self._lock = threading.RLock()
         self._released: collections.deque[str] = collections.deque()
         self._release_noted = False
+        self._server_closed = False
         self._connected = address.startswith("inproc:")
         self._leases_opened = 0
         self._leases_released = 0
@@ -105,6 +108,9 @@ class Channel:
         If this channel has closed, another one of this process to the same
         server will do: the books are kept for processes.
         """
+        if self._is_parents():
+            current().client_at(self.address).channel.note(message)
+            return
         with self._lock:
             closed = self.closed
             if not closed:
@@ -126,7 +132,11 @@ class Channel:
 
     def server_closed(self) -> None:
         """A server of this process has closed; its last messages are on their way."""
-        self._connected = False
+        self._server_closed = True
+
+    def _is_parents(self) -> bool:
+        """Whether this is the child of a fork, and the socket the parent's."""
+        return self._runtime.pid != os.getpid()
 
     def reason(self) -> ServerDisconnected:
         """Why this channel cannot be used any more."""
@@ -158,6 +168,8 @@ class Channel:
 
     def release(self, ref: str) -> None:
         """Note that a lease is over; called by ``Lease.__del__``, never blocks."""
+        if self._is_parents():
+            return
         self._released.append(ref)
         if not self._release_noted:
             self._release_noted = True
@@ -229,7 +241,8 @@ class Channel:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
             # Where nobody is, nobody is waited for.
-            self._close_socket(linger=None if self._connected else 0)
+            somebody = self._connected and not self._server_closed
+            self._close_socket(linger=None if somebody else 0)
             return True
 
     def _close_socket(self, linger: int | None) -> None:

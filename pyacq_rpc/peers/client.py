@@ -414,6 +414,8 @@ class RPCClient:
             self._answer_with(message.id, rebuild(message))
         elif message.code == "stranger":
             self.channel.lose("has been replaced by another one")
+        elif self.server_id is None:
+            self.channel.lose(f"has refused this client: {message.message}")
         else:
             _log.error("%r: the server could not read a message: %s", self, message.message)
 
@@ -424,7 +426,8 @@ class RPCClient:
             _set_exception(pending.future, error)
 
     def _resolve(self, reference: Reference) -> object:
-        return resolve(self._runtime, self._thread.server, self.channel, reference)
+        owner = self._thread.server or self._runtime.callbacks
+        return resolve(self._runtime, owner, self.channel, reference)
 
     # -- waiting -----------------------------------------------------------
 
@@ -468,9 +471,11 @@ class RPCClient:
                     thread.waker.clear()
         finally:
             self._waiting -= 1
-            if self._pending and not self._waiting:
-                self._armed = True
-                self._runtime.watcher.poke()
+            if not self._waiting:
+                # Meanwhile the I/O thread has left this channel alone.
+                self._armed = False
+                if self._pending:
+                    self._arm()
 
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Wait for a future of this client, from whichever thread."""

@@ -131,7 +131,7 @@ class Runtime:
         )
         self._peers: dict[str, str] = {}
         self._watcher: Watcher | None = None
-        self._callbacks: ServerCore | None = None
+        self.callbacks: ServerCore | None = None
         self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
         self._serving: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._at_exit: list[Callable[[], None]] = []
@@ -211,11 +211,11 @@ class Runtime:
         if state.server is not None and state.server.running():
             return state.server
         with self.lock:
-            if self._callbacks is None or not self._callbacks.running():
+            if self.callbacks is None or not self.callbacks.running():
                 from .server import start_background
 
-                self._callbacks = start_background("callbacks")
-            return self._callbacks
+                self.callbacks = start_background("callbacks")
+            return self.callbacks
 
     def any_channel(self, address: str) -> Channel | None:
         """Return an open channel to that server, whichever thread has it."""

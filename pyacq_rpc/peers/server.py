@@ -430,7 +430,8 @@ class ServerCore:
                 interrupt = error.error
             elif isinstance(error, KeyboardInterrupt):
                 interrupt = error
-            if reply == "off" and interrupt is None:
+            ended = isinstance(error, UserError) and isinstance(error.error, SystemExit)
+            if reply == "off" and interrupt is None and not (ended and self._closing):
                 _log.error("%r: a call that wanted no answer failed:\n%s", self, answer.traceback)
             elif reply != "off":
                 frames = connection.codec.encode(answer, refuse)

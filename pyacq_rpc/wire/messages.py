@@ -1,7 +1,7 @@
 """The messages of the protocol, and the one place that checks their shape.
 
 A message is a sequence whose first element is its kind; the rest are the
-fields of the class below, in order. ``docs/protocol.md`` is the same table in
+fields of the class below, in order. ``docs/protocol.rst`` is the same table in
 prose. The order in which a connection may see them:
 
 * The client opens with `Hello`; nothing else is understood before it.

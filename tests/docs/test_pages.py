@@ -18,9 +18,6 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.rst"))]
 WITHOUT_CODE = {"docs/index.rst", "docs/guide/index.rst", "docs/design.rst"}
 
-# A future made after one that was waited for does not complete by itself yet.
-NOT_YET = {"docs/guide/calls.rst"}
-
 FLAGS = doctest.ELLIPSIS
 REST = Sybil(
     [rest.PythonCodeBlockParser(), rest.DocTestParser(optionflags=FLAGS), rest.SkipParser()]
@@ -32,18 +29,16 @@ def is_generated(page: Path) -> bool:
     return not {"_build", "_templates", "reference"}.isdisjoint(page.parts)
 
 
-def param(page: Path) -> object:
-    name = page.relative_to(ROOT).as_posix()
-    marks = [pytest.mark.xfail(strict=False)] if name in NOT_YET else []
-    return pytest.param(page, id=name, marks=marks)
-
-
 def parse(page: Path) -> Document:
     return (MARKDOWN if page.suffix == ".md" else REST).parse(page)
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("page", [param(page) for page in PAGES if not is_generated(page)])
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if not is_generated(page)],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_the_snippets_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     document = parse(page)

@@ -191,7 +191,7 @@ def test_a_congested_sender_drops_and_says_how_many(tmp_path, monkeypatch):
     pull.rcvhwm = 10
     pull.bind(f"ipc://{tmp_path}/log")
     sender = LogSender(f"ipc://{tmp_path}/log", "here")
-    for n in range(2000):
+    for _ in range(2000):
         sender.handle(record("x" * 10_000))
     assert sender._dropped > 0
     got = []

@@ -310,6 +310,12 @@ class TestFutures:
         future = thing.add(1, 2, _sync="async")
         assert eventually(future.done)
 
+    def test_done_by_itself_also_after_one_was_waited_for(self, thing):
+        for _ in range(20):
+            assert thing.add(1, 2, _sync="async").result() == 3
+            future = thing.sleep(0.01, _sync="async")
+            assert eventually(future.done)
+
     def test_callbacks_need_nobody_to_wait(self, thing):
         got = []
         thing.add(1, 2, _sync="async").add_done_callback(lambda f: got.append(f.result()))

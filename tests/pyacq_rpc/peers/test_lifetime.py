@@ -13,7 +13,7 @@ import pytest
 from conftest import eventually
 from things import Thing
 
-from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
+from pyacq_rpc import RPCClient, RPCServer
 from spawner import ProcessSpawner
 
 
@@ -90,11 +90,6 @@ def test_a_proxy_that_comes_home_is_the_object(server, thing):
     thing.keep([thing, {"a": thing.add}])
     assert original.kept[0] is original
     assert original.kept[1]["a"] == original.add
-
-
-def test_local_objects_come_back_as_themselves(thing):
-    mine = Thing()
-    assert thing.echo([mine])[0] is mine or isinstance(thing.echo(mine), ObjectProxy)
 
 
 def test_in_a_thread_with_a_server_own_objects_come_back_as_themselves(thing):

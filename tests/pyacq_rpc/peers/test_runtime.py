@@ -9,6 +9,7 @@ from things import Thing
 
 import pyacq_rpc
 from pyacq_rpc import RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc.peers.server import start_background
 
 
 def test_a_thousand_short_threads_leave_no_descriptor(server, client):
@@ -65,11 +66,13 @@ def test_the_child_of_a_fork_begins_anew(server, client):
     server["thing"] = Thing()
     thing = client["thing"]
     assert thing.add(1, 2) == 3
+    other = start_background("other")
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             answer = b"%d" % thing.add(3, 4)
+            RPCClient.get_client(other.address)["handed"] = thing
             try:
                 client.ping()
             except ServerDisconnected:
@@ -82,6 +85,7 @@ def test_the_child_of_a_fork_begins_anew(server, client):
     os.close(read)
     os.waitpid(pid, 0)
     assert thing.add(1, 2) == 3
+    assert RPCClient(other.address)["handed"].add(1, 2) == 3
 
 
 def test_reset_closes_everything(server):

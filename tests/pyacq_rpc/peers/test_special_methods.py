@@ -241,3 +241,62 @@ def test_a_deferred_chain(server, client):
     assert os.path.sep._get_value() == "/"
     assert isinstance(os.path.sep._undefer(return_type="proxy"), ObjectProxy)
     assert os.path.sep._undefer(sync="async").result() == "/"
+
+
+class Silent:
+    """Knows no operator, and compares by identity."""
+
+
+class Loud:
+    """Knows its reflected operators only."""
+
+    def __radd__(self, other):
+        return "radd"
+
+    def __eq__(self, other):
+        return True
+
+    def __gt__(self, other):
+        return True
+
+    __hash__ = None
+
+
+def test_operands_that_know_nothing_of_each_other_end(there):
+    near, far = Silent(), there(Silent())
+    for one, other in ((near, far), (far, near), (far, there(Silent()))):
+        assert not one == other  # noqa: SIM201  # both operators are the point
+        assert one != other
+        with pytest.raises(TypeError):
+            one < other  # noqa: B015  # it raises
+        with pytest.raises(TypeError):
+            one + other
+        with pytest.raises(TypeError):
+            one -= other
+    append = there([]).append
+    assert append != type  # noqa: E721  # no comparison of types
+    assert list not in [append]
+
+
+def test_the_other_side_is_asked_once(there):
+    assert there(Silent()) + Loud() == "radd"
+    assert Silent() + there(Loud()) == "radd"
+    assert there(Silent()) == Loud()
+    assert there(Silent()) < Loud()
+    assert Silent() < there(Loud())
+
+
+def test_local_objects_come_back_as_themselves(server, client):
+    mine = Silent()
+    server["echo"] = lambda value: value
+    assert client["echo"](mine) is mine
+    assert client["echo"]([mine])[0] is mine
+
+
+def test_tools_that_look_at_everything_end(there):
+    import rlcompleter
+
+    proxy = there([1])
+    inspect.isfunction(proxy)
+    inspect.signature(proxy)
+    assert "proxy.append(" in rlcompleter.Completer({"proxy": proxy}).attr_matches("proxy.app")

@@ -8,6 +8,8 @@ import os
 import threading
 from collections.abc import Callable
 
+from pyacq_rpc.transport.waiting import Waker, wait_readable
+
 __all__ = ["CAPTURE_SIZE", "TAIL_SIZE", "Drain"]
 
 TAIL_SIZE = 8192
@@ -19,17 +21,21 @@ CAPTURE_SIZE = 4 * 1024 * 1024
 MAX_LINE = 65536
 """Characters after which a line is passed on in parts."""
 
+PIPE_SIZE = 1024 * 1024
+"""Bytes that a pipe may hold, at the most that an ordinary user can have."""
+
 
 class Drain:
     """Reads one pipe to its end, in a thread of its own.
 
     Bytes that are not UTF-8 are shown as escapes. The pipe is always read, so
-    a child can write as much as it likes.
+    a child can write as much as it likes. When it has ended, `finish` says so:
+    whatever it has started may hold the other end for much longer.
 
     Parameters
     ----------
     fd : int
-        The reading end; closed when the other end is.
+        The reading end; closed when all is read.
     name : str
         Of the thread.
     on_line : callable, optional
@@ -55,8 +61,14 @@ class Drain:
         self._tail: collections.deque[str] = collections.deque()
         self._tail_size = 0
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._finishing: Waker | None = None
+        try:
+            self._finishing = Waker()
+            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
+        except BaseException:
+            self._close()
+            raise
 
     def tail(self) -> str:
         """Return the end of what was written so far."""
@@ -74,11 +86,30 @@ class Drain:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def finish(self) -> None:
+        """Read what is in the pipe, and stop; does not wait for that."""
+        with self._lock:  # else the thread might close it meanwhile
+            if self._finishing is not None:
+                self._finishing.wake()
+
     def _run(self) -> None:
+        try:
+            self._read_all()
+        finally:
+            self._close()
+
+    def _read_all(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         line = ""
-        while True:
-            data = os.read(self._fd, 65536)
+        data = b"-"
+        left = PIPE_SIZE
+        while data:
+            data, finishing = self._read()
+            if finishing:
+                # What the node has written is no more than the pipe holds; what
+                # comes after that is from somebody else, and may never end.
+                left -= len(data)
+                data = data if left > 0 else b""
             if data and self._forward_to is not None:
                 self._forward(data)
             text = decoder.decode(data, final=not data)
@@ -90,9 +121,20 @@ class Drain:
                     line = ""
                 for text_line in complete:
                     self._on_line(text_line.rstrip("\r"))
-            if not data:
-                break
+
+    def _read(self) -> tuple[bytes, bool]:
+        """Return the next bytes, none at the end, and whether to finish."""
+        assert self._finishing is not None
+        ready = wait_readable([self._fd, self._finishing.fd], None)
+        data = os.read(self._fd, 65536) if self._fd in ready else b""
+        return data, self._finishing.fd in ready
+
+    def _close(self) -> None:
         os.close(self._fd)
+        with self._lock:
+            finishing, self._finishing = self._finishing, None
+            if finishing is not None:
+                finishing.close()
 
     def _keep(self, text: str) -> None:
         with self._lock:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 
 import pytest
 
@@ -70,3 +72,49 @@ def test_join_tells_that_somebody_still_writes(pipe):
     assert not drained.join(0.01)
     os.close(pipe[1])
     assert drained.join(10)
+
+
+class TestFinishing:
+    """The node has ended, and somebody else still holds the other end."""
+
+    def test_what_is_in_the_pipe_is_read(self, pipe):
+        lines = []
+        os.write(pipe[1], b"one\n" + b"x" * 50_000 + b"\nhalf")
+        drained = Drain(pipe[0], "drain under test", on_line=lines.append)
+        drained.finish()
+        assert drained.join(10)
+        assert lines == ["one", "x" * 50_000, "half"]
+        with pytest.raises(BrokenPipeError):
+            os.write(pipe[1], b"x")
+        os.close(pipe[1])
+
+    def test_it_ends_when_somebody_goes_on_writing(self, pipe):
+        drained = Drain(pipe[0], "drain under test")
+
+        def write():
+            with contextlib.suppress(BrokenPipeError):
+                while True:
+                    os.write(pipe[1], b"x" * 65536)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        drained.finish()
+        assert drained.join(10)
+        writer.join(10)
+        os.close(pipe[1])
+
+    def test_more_than_once_and_afterwards(self, pipe):
+        drained = drain(pipe, b"x")
+        drained.finish()
+        drained.finish()
+        assert drained.join(0)
+
+    def test_no_descriptor_is_left_when_it_cannot_start(self, pipe, monkeypatch):
+        def refuse(self):
+            raise RuntimeError("can't create new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                Drain(pipe[0], "drain under test")
+        os.close(pipe[1])

@@ -83,10 +83,10 @@ class RPCServer(ServerCore):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self.serve_ready():
-            waits = [self.timers.due_in()]
-            if deadline is not None:
-                waits.append(max(0.0, deadline - time.monotonic()))
-            if not self.running() or waits[-1] == 0.0:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not self.running() or (left is not None and left <= 0):
                 return False
-            wait_readable(self.fds(), min((w for w in waits if w is not None), default=None))
+            due = self.timers.due_in()
+            waits = [wait for wait in (left, due) if wait is not None]
+            wait_readable(self.fds(), min(waits, default=None))
         return True

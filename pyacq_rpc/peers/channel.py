@@ -4,6 +4,10 @@ The socket is only touched under the lock, from whichever thread. Its
 descriptor is edge-triggered: any use of the socket may swallow the edge that
 says that something has arrived. Hence the rule that whoever has sent something
 reads the socket empty before letting go of the lock, and delivers what was there.
+
+What was read goes to the inbox. It is decoded in the order of arrival, by one
+thread at a time; what each message brings about is then done by whichever
+thread comes first, without any lock, since that may run the user's code.
 """
 
 from __future__ import annotations
@@ -11,13 +15,16 @@ from __future__ import annotations
 import collections
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+import zmq
 
 from ..errors import ServerDisconnected
 from ..session.leases import new_token
 from ..session.proxy import Lease
 from ..transport.monitor import Monitor
-from ..transport.sockets import connect_dealer, send_frames, take
+from ..transport.sockets import FrameSocket, connect_dealer
 from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
@@ -32,8 +39,11 @@ __all__ = ["Channel", "Receiver"]
 class Receiver(Protocol):
     """Who takes what arrives: a client."""
 
-    def receive(self, arrived: list[list[Any]]) -> None:
-        """Take in messages, each a list of frames; the lock is not held."""
+    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
+        """Decode one message, and return what has to be done about it."""
+
+    def received(self) -> None:
+        """Something was done: whoever waits should look again."""
 
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone, and the channel closed."""
@@ -77,7 +87,11 @@ class Channel:
         self._connected = address.startswith("inproc:")
         self._leases_opened = 0
         self._leases_released = 0
+        self._inbox: collections.deque[list[Any]] = collections.deque()
+        self._decoding = threading.Lock()
+        self._effects: collections.deque[Callable[[], object]] = collections.deque()
         self._socket = connect_dealer(runtime.context, address)
+        self._frames = FrameSocket(self._socket)
         self.fd = int(self._socket.fd)
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
@@ -98,9 +112,15 @@ class Channel:
                 raise self.reason()
             if self._released:
                 self._put_releases()
-            send_frames(self._socket, frames)
-            arrived = self._read()
-        self._deliver(arrived)
+            try:
+                self._frames.send(frames)
+            except zmq.Again:  # over inproc the other end is gone at once
+                self._connected = False
+            self._read()
+        self.deliver()
+        if not self._connected and self.address.startswith("inproc:"):
+            self.lose("has closed")
+            raise self.reason()
 
     def note(self, message: messages.Message) -> None:
         """Send a message that has no answer, from any thread.
@@ -115,9 +135,9 @@ class Channel:
             closed = self.closed
             if not closed:
                 self._put(message)
-                arrived = self._read()
+                self._read()
         if not closed:
-            self._deliver(arrived)
+            self.deliver()
         elif self.gone is None:
             other = self._runtime.any_channel(self.address)
             if other is not None:
@@ -126,9 +146,8 @@ class Channel:
     def pump(self) -> bool:
         """Deliver what has arrived; whether there was anything."""
         with self._lock:
-            arrived = self._read()
-        self._deliver(arrived)
-        return bool(arrived)
+            self._read()
+        return self.deliver()
 
     def server_closed(self) -> None:
         """A server of this process has closed; its last messages are on their way."""
@@ -180,11 +199,10 @@ class Channel:
         self._release_noted = False
         with self._lock:
             closed = self.closed
-            arrived: list[list[Any]] = []
             if self._released and not closed:
                 self._put_releases()
-                arrived = self._read()
-        self._deliver(arrived)
+                self._read()
+        self.deliver()
         if closed and self._released:
             # If no other channel of this process is open, the server has
             # taken the leases back already.
@@ -208,8 +226,9 @@ class Channel:
             self._connected = self._connected or bool(events)
             lost = any(not connected for connected, _ in events)
             # What the server sent before it died is there still.
-            arrived = self._read() if lost else []
-        self._deliver(arrived)
+            if lost:
+                self._read()
+        self.deliver()
         if lost:
             self.lose("has died")
 
@@ -254,7 +273,7 @@ class Channel:
     # -- with the lock held ------------------------------------------------------
 
     def _put(self, message: messages.Message) -> None:
-        send_frames(self._socket, self._codec.encode(message, refuse))
+        self._frames.send(self._codec.encode(message, refuse))
 
     def _put_releases(self) -> None:
         refs = self._take_released()
@@ -264,16 +283,45 @@ class Channel:
     def _take_released(self) -> list[str]:
         return [self._released.popleft() for _ in range(len(self._released))]
 
-    def _read(self) -> list[list[Any]]:
-        arrived: list[list[Any]] = []
+    def _read(self) -> None:
         if not self.closed:
-            while (frames := take(self._socket)) is not None:
-                arrived.append(frames)
-        return arrived
+            while (frames := self._frames.take()) is not None:
+                self._inbox.append(frames)
 
-    def _deliver(self, arrived: list[list[Any]]) -> None:
-        if arrived:
-            self._receiver.receive(arrived)
+    # -- delivering, with no lock held ---------------------------------------------
+
+    def deliver(self) -> bool:
+        """See to everything that was read; whether there was anything.
+
+        An interrupt leaves what it has kept from being done to the next call.
+        """
+        worked = False
+        while True:
+            self._decode()
+            try:
+                effect = self._effects.popleft()
+            except IndexError:
+                break
+            worked = True
+            try:
+                effect()
+            finally:
+                self._receiver.received()
+        return worked
+
+    def _decode(self) -> None:
+        # A thread that finds another one decoding need not wait: that one
+        # looks again after it has let go.
+        while self._inbox and self._decoding.acquire(blocking=False):
+            try:
+                while self._inbox:
+                    effect = self._receiver.receive(self._inbox[0])
+                    if effect is not None:
+                        self._effects.append(effect)
+                    self._inbox.popleft()
+            finally:
+                self._decoding.release()
+            self._receiver.received()
 
     # -- what the I/O thread asks ------------------------------------------------
 

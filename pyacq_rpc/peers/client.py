@@ -7,12 +7,12 @@ that no other thread has to wake up first; when nobody waits, the I/O thread
 
 from __future__ import annotations
 
-import contextlib
+import concurrent.futures
 import itertools
 import logging
-import threading
 import time
-from concurrent.futures import InvalidStateError
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
@@ -27,6 +27,7 @@ from ..wire.values import Undecodable
 from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
 from .future import Future
+from .pending import Pending, PendingRequests
 from .runtime import current
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
@@ -35,17 +36,6 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
-
-
-class _Pending:
-    """A request on its way, and what must stay alive until it has arrived."""
-
-    __slots__ = ("future", "holding", "outgoing")
-
-    def __init__(self, future: Future | None, outgoing: Outgoing, holding: object) -> None:
-        self.future = future
-        self.outgoing = outgoing
-        self.holding = holding
 
 
 class RPCClient:
@@ -94,10 +84,11 @@ class RPCClient:
         self._thread = self._runtime.thread()
         self._codec = codec_named(serializer)
         self._ids = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}
+        self._pending = PendingRequests()
         self._waiting = 0
         self._armed = False
         self.channel = Channel(self._runtime, self.address, self._codec, self)
+        self._thread.made.add(self)
         known = self._thread.clients.get(self.address)
         if known is None or known.closed():
             self._thread.clients[self.address] = self
@@ -291,25 +282,26 @@ class RPCClient:
         try:
             frames = self._codec.encode(request, outgoing.refer)
             if future is not None:
-                self._pending[request.id] = _Pending(future, outgoing, holding)
+                self._pending.add(request.id, Pending(future, outgoing, holding))
             self.channel.send(frames)
         except BaseException:
-            self._pending.pop(request.id, None)
+            self._pending.discard(request.id)
             outgoing.undo()
             raise
         if future is None:
             if outgoing.leases or outgoing.grants or self._is_foreign(holding):
                 self._hold_until_arrived(outgoing, holding)
             return None
-        if sync == "async":
+        if sync == "async" or self._runtime.watcher.is_current():
             self._arm()
+        if sync == "async":
             return future
         try:
             self.process_until_future(
                 future, self.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
             )
         except BaseException:
-            self._pending.pop(request.id, None)  # its late answer is dropped
+            self._pending.abandon(request.id)  # its late answer is dropped
             raise
         try:
             return future.result(0)
@@ -339,7 +331,7 @@ class RPCClient:
         it has had that request too.
         """
         ping = Request(next(self._ids), "ping", "ack", {})
-        self._pending[ping.id] = _Pending(None, outgoing, holding)
+        self._pending.add(ping.id, Pending(None, outgoing, holding))
         self.channel.send(self._codec.encode(ping, refuse))
         self._arm()
 
@@ -351,15 +343,30 @@ class RPCClient:
 
     # -- receiving: see `channel.Receiver` -------------------------------------
 
-    def receive(self, arrived: list[list[Any]]) -> None:
-        """Take in messages that have arrived."""
-        for frames in arrived:
-            try:
-                self.process_msg(frames)
-            except Exception:  # noqa: BLE001  # one bad message must not lose the others
-                _log.exception("%r: a message could not be taken in", self)
+    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
+        """Decode one message, and return what has to be done about it."""
+        try:
+            return self._effect_of(frames)
+        except Exception:  # noqa: BLE001  # one bad message must not lose the others
+            _log.exception("%r: a message could not be taken in", self)
+            return None
+
+    def received(self) -> None:
+        """Something was done: if the owner waits, it has to look again."""
         if self._waiting and not self._thread.is_current():
             self._thread.waker.wake()
+
+    def process_msg(self, msg: list[Any]) -> None:
+        """Take in one message of the server: give its future what it brings.
+
+        Parameters
+        ----------
+        msg : list of zmq.Frame
+            The frames of the message.
+        """
+        effect = self._effect_of(msg)
+        if effect is not None:
+            effect()
 
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone: everything that waits for it fails."""
@@ -374,56 +381,51 @@ class RPCClient:
             return False
         if not self._pending:
             self._armed = False
-            return False
-        return True
+            # A request that was sent just now has found itself armed.
+            self._armed = bool(self._pending)
+        return self._armed
 
-    def process_msg(self, msg: list[Any]) -> None:
-        """Take in one message of the server: give its future what it brings.
-
-        Parameters
-        ----------
-        msg : list of zmq.Frame
-            The frames of the message.
-        """
+    def _effect_of(self, frames: list[Any]) -> Callable[[], object] | None:
         try:
-            buffers = [frame.buffer for frame in msg]
+            buffers = [frame.buffer for frame in frames]
             message = codec_of(buffers).decode(buffers, self._resolve)
         except Undecodable as undecodable:
             message = undecodable.partial
             if isinstance(message, Result):
-                self._answer_with(message.id, undecodable.error)
-                return
+                return self._answer(message.id, None, undecodable.error)
         except ProtocolError as error:
             _log.error("%r: dropped a malformed message: %s", self, error)
-            return
-        if isinstance(message, (Result, Failure)):
-            self._answer(message)
-        elif isinstance(message, Welcome):
+            return None
+        if isinstance(message, Result):
+            return self._answer(message.id, message.value, None)
+        if isinstance(message, Failure):
+            return self._effect_of_failure(message)
+        if isinstance(message, Welcome):
             self.server_id = message.server
         elif isinstance(message, Goodbye):
-            self.channel.lose(f"has closed ({message.reason})")
+            return partial(self.channel.lose, f"has closed ({message.reason})")
         else:
             _log.error("%r: a server does not send %s", self, type(message).__name__)
+        return None
 
-    def _answer(self, message: Result | Failure) -> None:
-        if isinstance(message, Result):
-            pending = self._pending.pop(message.id, None)
-            if pending is not None and pending.future is not None:
-                _set_result(pending.future, message.value)
-        elif message.id is not None:
-            self._answer_with(message.id, rebuild(message))
-        elif message.code == "stranger":
-            self.channel.lose("has been replaced by another one")
-        elif self.server_id is None:
-            self.channel.lose(f"has refused this client: {message.message}")
-        else:
-            _log.error("%r: the server could not read a message: %s", self, message.message)
+    def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
+        if failure.id is not None:
+            if failure.code == "withdrawn":
+                return partial(self._pending.withdrawn, failure.id)
+            return self._answer(failure.id, None, rebuild(failure))
+        if failure.code == "stranger":
+            return partial(self.channel.lose, "has been replaced by another one")
+        if self.server_id is None:
+            return partial(self.channel.lose, f"has refused this client: {failure.message}")
+        _log.error("%r: the server could not read a message: %s", self, failure.message)
+        return None
 
-    def _answer_with(self, request_id: int, error: Exception) -> None:
-        # A request that has timed out or was cancelled is not there any more.
-        pending = self._pending.pop(request_id, None)
-        if pending is not None and pending.future is not None:
-            _set_exception(pending.future, error)
+    def _answer(
+        self, request_id: int, value: Any, error: Exception | None
+    ) -> Callable[[], object] | None:
+        if self._pending.answered(request_id) is None:
+            return None
+        return partial(self._pending.complete, request_id, value, error)
 
     def _resolve(self, reference: Reference) -> object:
         owner = self._thread.server or self._runtime.callbacks
@@ -447,6 +449,11 @@ class RPCClient:
         CallTimeout
             If it is not done by then.
         """
+        if self._runtime.watcher.is_current():
+            self._runtime.watcher.run_until(future, timeout)
+            if not future.done():
+                raise CallTimeout(self._describe_silence(timeout))
+            return
         deadline = None if timeout is None else time.monotonic() + timeout
         thread = self._thread
         self._waiting += 1
@@ -485,11 +492,9 @@ class RPCClient:
             except CallTimeout:
                 return
         elif self._runtime.watcher.is_current():
-            self._runtime.watcher.run_until(future.done, timeout)
+            self._runtime.watcher.run_until(future, timeout)
         else:
-            done = threading.Event()
-            future.add_done_callback(lambda _: done.set())
-            done.wait(timeout)
+            concurrent.futures.wait([future], timeout)
 
     def _describe_silence(self, timeout: float | None) -> str:
         if self.server_id is None:
@@ -501,7 +506,7 @@ class RPCClient:
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""
-        if self._pending.pop(request_id, None) is not None:
+        if self._pending.abandon(request_id):
             self.channel.note(messages.Cancel(request_id))
 
     # -- beginning and end -------------------------------------------------
@@ -550,6 +555,7 @@ class RPCClient:
             self._fail_pending(self.channel.reason())
 
     def _leave_thread(self) -> None:
+        self._thread.made.discard(self)
         if self._thread.clients.get(self.address) is self:
             del self._thread.clients[self.address]
 
@@ -569,20 +575,6 @@ class RPCClient:
         return bool(self._pending)
 
     def _fail_pending(self, error: ServerDisconnected) -> None:
-        pending, self._pending = self._pending, {}
-        for request in pending.values():
-            request.outgoing.undo()
-            if request.future is not None:
-                _set_exception(request.future, ServerDisconnected(*error.args))
+        self._pending.fail_all(error)
         if self._waiting:
             self._thread.waker.wake()
-
-
-def _set_result(future: Future, value: Any) -> None:
-    with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
-        future.set_result(value)
-
-
-def _set_exception(future: Future, error: Exception) -> None:
-    with contextlib.suppress(InvalidStateError):
-        future.set_exception(error)

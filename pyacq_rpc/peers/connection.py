@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+
+from ..session.proxy import Grantor
 from ..wire.codecs import Codec
 
 __all__ = ["Connection", "Connections"]
+
+HANDED = 1000
+"""How many grants are remembered for each client."""
 
 
 class Connection:
@@ -20,15 +26,30 @@ class Connection:
         How it writes.
     descriptor : int or None
         What the monitor calls its connection.
+    cancelled : set of int
+        Requests that it has withdrawn and that may be waiting still.
+    handed : collections.deque
+        The last grants that it was handed; if it dies they may be unclaimed.
     """
 
-    __slots__ = ("codec", "descriptor", "identity", "peer")
+    __slots__ = ("cancelled", "codec", "descriptor", "handed", "identity", "peer")
 
     def __init__(self, identity: bytes, peer: str, codec: Codec, descriptor: int | None) -> None:
         self.identity = identity
         self.peer = peer
         self.codec = codec
         self.descriptor = descriptor
+        self.cancelled: set[int] = set()
+        self.handed: collections.deque[tuple[Grantor, str]] = collections.deque(maxlen=HANDED)
+
+    def withdrawn(self, request_id: int) -> bool:
+        """Whether a request that is about to begin has been withdrawn."""
+        if not self.cancelled:
+            return False
+        withdrawn = request_id in self.cancelled
+        # Requests come in order: what is older has been run before.
+        self.cancelled = {other for other in self.cancelled if other > request_id}
+        return withdrawn
 
 
 class Connections:
@@ -37,6 +58,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Connection] = {}
         self._by_descriptor: dict[int, Connection] = {}
+        self._peers: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
         return len(self._by_identity)
@@ -44,6 +66,7 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Note a new client."""
         self._by_identity[connection.identity] = connection
+        self._peers[connection.peer] += 1
         if connection.descriptor is not None:
             self._by_descriptor[connection.descriptor] = connection
 
@@ -66,4 +89,12 @@ class Connections:
         descriptor = connection.descriptor
         if descriptor is not None and self._by_descriptor.get(descriptor) is connection:
             del self._by_descriptor[descriptor]
-        return all(other.peer != connection.peer for other in self._by_identity.values())
+        self._peers[connection.peer] -= 1
+        if self._peers[connection.peer]:
+            return False
+        del self._peers[connection.peer]
+        return True
+
+    def has_peer(self, peer: str) -> bool:
+        """Whether a client of this process is connected."""
+        return peer in self._peers

@@ -77,8 +77,14 @@ class Future(concurrent.futures.Future[Any]):
         bool
             False if the answer is already here.
         """
-        cancelled = super().cancel()
-        if cancelled:
+        with self._condition:
+            cancelled = super().cancel()
+            first = self._state == "CANCELLED"
+            if first:
+                # Tells `concurrent.futures.wait` and `as_completed`, which
+                # take a future for done only then.
+                self.set_running_or_notify_cancel()
+        if first:
             self._answerer.cancel(self.request_id)
         return cancelled
 

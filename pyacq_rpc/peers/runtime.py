@@ -48,25 +48,21 @@ class ThreadState:
         self.ident = threading.get_ident()
         self.server: ServerCore | None = None
         self.clients: dict[str, RPCClient] = {}
-        self._waker: Waker | None = None
-
-    @property
-    def waker(self) -> Waker:
-        """Wakes this thread while it waits for an answer; made when needed."""
-        if self._waker is None:
-            self._waker = Waker()
-        return self._waker
+        self.made: set[RPCClient] = set()  # those and others of the same address
+        self.waker = Waker()  # wakes this thread while it waits for an answer
+        self.ended = False
 
     def is_current(self) -> bool:
         """Whether this is the state of the calling thread."""
-        return self.ident == threading.get_ident()
+        # The identifiers of threads are used again once they have ended.
+        return not self.ended and self.ident == threading.get_ident()
 
     def close(self) -> None:
         """Give the descriptors back; the thread is ending."""
+        self.ended = True
         self.clients.clear()
-        if self._waker is not None:
-            self._waker.close()
-            self._waker = None
+        self.made.clear()
+        self.waker.close()
 
 
 class _ThreadEnd:
@@ -132,6 +128,8 @@ class Runtime:
         self._peers: dict[str, str] = {}
         self._watcher: Watcher | None = None
         self.callbacks: ServerCore | None = None
+        # Its own lock, since whoever holds it waits for another thread.
+        self._callbacks_lock = threading.Lock()
         self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
         self._serving: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._at_exit: list[Callable[[], None]] = []
@@ -195,6 +193,8 @@ class Runtime:
     @property
     def watcher(self) -> Watcher:
         """The I/O thread, started when first needed."""
+        if self._watcher is not None:
+            return self._watcher  # without the lock: ``Lease.__del__`` comes here
         with self.lock:
             if self._watcher is None:
                 from .watcher import Watcher
@@ -210,7 +210,7 @@ class Runtime:
         """
         if state.server is not None and state.server.running():
             return state.server
-        with self.lock:
+        with self._callbacks_lock:
             if self.callbacks is None or not self.callbacks.running():
                 from .server import start_background
 
@@ -277,7 +277,10 @@ class Runtime:
         with self.lock:
             hooks, self._at_exit = self._at_exit, []
         for hook in reversed(hooks):
-            hook()
+            try:
+                hook()
+            except Exception:  # noqa: BLE001  # the others have to end as well
+                _log.exception("an exit hook failed: %r", hook)
         # Clients first: those of our own servers then end without lingering.
         self._close_clients()
         servers = list(self._serving)
@@ -301,13 +304,12 @@ class Runtime:
             client.close()
 
     def _end_context(self) -> None:
-        """Wait until what was sent is out, `LINGER` at most.
-
-        This would take for ever if a thread had a socket open still.
-        """
+        """Wait until what was sent is out, `LINGER` at most."""
         self._close_clients()
         if self._context is not None:
-            self._context.term()
+            # Closes what somebody has left open, too: waiting for that would
+            # take for ever.
+            self._context.destroy(linger=LINGER)
             self._context = None
 
     def abandon(self) -> None:
@@ -319,7 +321,7 @@ class Runtime:
     def _thread_ended(self, state: ThreadState) -> None:
         if self.closed or self.pid != os.getpid():
             return
-        clients = list(state.clients.values())
+        clients = list(state.made)
         server = state.server
         state.close()
         if server is not None:
@@ -366,10 +368,10 @@ def _after_fork_in_child() -> None:
     # would be safe. Keeping the old runtime alive keeps it from trying.
     global _current, _make_lock
     _make_lock = threading.Lock()
-    if _current is not None:
-        _abandoned.append(_current)
-        _current.abandon()
-    _current = None
+    old, _current = _current, None
+    if old is not None:
+        _abandoned.append(old)
+        old.abandon()
 
 
 atexit.register(_close_at_exit)

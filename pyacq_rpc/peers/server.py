@@ -9,7 +9,6 @@ may be used from others.
 
 from __future__ import annotations
 
-import collections
 import logging
 import threading
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
 from ..session.remote_errors import describe, failure_of_error
 from ..transport.monitor import Monitor, source_descriptor
-from ..transport.sockets import bind_router, clean_address, endpoint, send_frames, take
+from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
 from ..transport.waiting import Waker, wait_readable
 from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
@@ -32,6 +31,7 @@ from ..wire.messages import Failure, Hello, Message, Reference, Request, Result,
 from ..wire.values import Undecodable
 from .connection import Connection, Connections
 from .exchange import Outgoing, reference_to, refuse, resolve
+from .inbox import Inbox
 from .local import LOCAL, LocalClient, LocalHome
 from .runtime import ServerLink, ThreadState, current
 from .timers import Timer, Timers
@@ -42,9 +42,6 @@ _log = logging.getLogger(__name__)
 
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""
-
-_BETWEEN_MONITORS = 100
-"""Turns between two looks at the monitor while there is always work."""
 
 
 class ServerCore:
@@ -92,10 +89,10 @@ class ServerCore:
         self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
         self.link: ServerLink = self._runtime.link(self.address, self.server_id)
         self._connections = Connections()
-        self._queue: collections.deque[tuple[bytes, list[zmq.Frame] | None]] = collections.deque()
+        self._frames = FrameSocket(self._socket)
+        self._inbox = Inbox(self._frames, self._monitor, self._connections)
         self._thread: ThreadState | None = None
         self._depth = 0
-        self._turns_to_monitor = 0
         self._looping = False
         self._closing = False
         self._closed = threading.Event()
@@ -124,7 +121,7 @@ class ServerCore:
             If the thread has one already.
         """
         thread = current().thread()
-        if thread.server is srv:
+        if thread.server is srv or srv._closed.is_set():
             return
         if thread.server is not None and thread.server.running():
             raise RuntimeError(
@@ -229,28 +226,39 @@ class ServerCore:
         bool
             Whether anything was done; if not, one may wait for `fds`.
         """
-        if self._closed.is_set():
-            return False
-        if self._closing and not self._depth:
-            self._shut_down()
+        with self._lock:  # `close` must not come between the look and the turn
+            if self._closed.is_set():
+                return False
+            ending = self._closing and not self._depth
+            if ending:
+                self._close_socket()
+            else:
+                self._waker.clear()
+                self._depth += 1
+        if ending:
+            self._let_go()
             return True
-        self._waker.clear()
-        self.table.collect()
-        self._depth += 1
         try:
-            self._take_in()
+            self.table.collect()
+            with self._lock:
+                self._inbox.fill()
             worked = self.timers.run_due()
-            if self._queue:
-                identity, frames = self._queue.popleft()
+            if self._inbox:
+                identity, frames = self._inbox.pop()
                 self._process(identity, frames)
                 worked = True
         finally:
             self._depth -= 1
+            if self._closing and not self._looping:
+                self.close()  # was asked to within the turn
         return worked or (self._closing and not self._depth)
 
     def serve_until_closed(self) -> None:
         """Serve, and wait, and serve, until the server is asked to close."""
-        self._looping = True
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._looping = True  # from now on, only this thread closes
         try:
             while not self._closed.is_set():
                 if not self.serve_ready():
@@ -258,49 +266,6 @@ class ServerCore:
         finally:
             self._looping = False
             self.close()
-
-    def _take_in(self) -> None:
-        """Take all messages that are there into the queue."""
-        with self._lock:
-            self._look_at_monitor()
-            while (message := take(self._socket)) is not None:
-                if len(message) < 2:
-                    continue  # an identity and nothing else: no message of ours
-                identity = message[0].bytes
-                if not self._cancels(identity, message):
-                    self._queue.append((identity, message[1:]))
-
-    def _look_at_monitor(self) -> None:
-        for connected, descriptor in self._monitor.events():
-            connection = None if connected else self._connections.at(descriptor)
-            if connection is not None:
-                # What it sent before it died is in the socket still.
-                while (message := take(self._socket)) is not None:
-                    if len(message) > 1:
-                        self._queue.append((message[0].bytes, message[1:]))
-                self._queue.append((connection.identity, None))
-
-    def _cancels(self, identity: bytes, message: list[zmq.Frame]) -> bool:
-        """Withdraw a queued request, if that is what the message asks for."""
-        connection = self._connections.get(identity)
-        if connection is None or len(message) != 2 or len(message[1]) > _CANCEL_SIZE:
-            return False
-        try:
-            cancel = connection.codec.decode([message[1].buffer], _no_reference)
-        except RPCError:
-            return False
-        if not isinstance(cancel, messages.Cancel):
-            return False
-        for index, (sender, frames) in enumerate(self._queue):
-            if sender == identity and frames is not None and len(frames) == 1:
-                try:
-                    queued = connection.codec.decode([frames[0].buffer], _no_reference)
-                except RPCError:
-                    continue
-                if isinstance(queued, Request) and queued.id == cancel.id:
-                    del self._queue[index]
-                    return True
-        return True
 
     def process_action(
         self, action: str, opts: dict[str, Any], return_type: str, caller: object
@@ -351,10 +316,13 @@ class ServerCore:
             else:
                 stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
                 self._send_to(identity, codec.encode(stranger, refuse))
-        elif isinstance(message, Request):
-            self._run_request(connection, message)
-        else:
+        elif not isinstance(message, Request):
             self._keep_books(connection, message)
+        elif not connection.withdrawn(message.id):
+            self._run_request(connection, message)
+        elif message.reply != "off":
+            withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
+            self._send(connection, withdrawn)
 
     def _resolve(self, reference: Reference) -> object:
         return resolve(self._runtime, self, None, reference)
@@ -369,12 +337,12 @@ class ServerCore:
         with self._lock:
             # A descriptor is used again as soon as it is free: the end of its
             # last connection has to be noted before its next one begins.
-            self._look_at_monitor()
+            self._inbox.look_at_monitor()
         connection = Connection(identity, hello.peer, codec, fd)
         self._connections.add(connection)
-        self._send(
-            connection, messages.Welcome(messages.VERSION, self.server_id, {"name": self.name})
-        )
+        welcome = messages.Welcome(messages.VERSION, self.server_id, {"name": self.name})
+        if not self._send(connection, welcome):
+            self._inbox.lost(connection)  # its end was noted before its hello
 
     def _refuse(self, identity: bytes, codec: Codec, error: ProtocolError) -> None:
         _log.warning("%r: refused a message: %s", self, error)
@@ -399,12 +367,14 @@ class ServerCore:
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
+        for grantor, token in connection.handed:
+            grantor.withdraw(token)  # does nothing for those that were claimed
         if self._connections.remove(connection):
             self.table.drop_peer(peer)
             self.timers.once(GRANT_GRACE, lambda: self._expire(peer))
 
     def _expire(self, peer: str) -> None:
-        if all(connection.peer != peer for connection in self._connections.all()):
+        if not self._connections.has_peer(peer):
             self.table.expire_peer(peer)
 
     def _run_request(self, connection: Connection, request: Request) -> None:
@@ -436,7 +406,9 @@ class ServerCore:
             elif reply != "off":
                 frames = connection.codec.encode(answer, refuse)
         del request
-        if frames is not None and not self._send_to(connection.identity, frames):
+        if frames is not None and self._send_to(connection.identity, frames):
+            connection.handed.extend(outgoing.grants)
+        elif frames is not None:
             outgoing.undo()
         if interrupt is not None:
             raise interrupt
@@ -460,7 +432,7 @@ class ServerCore:
             if self._closed.is_set():
                 return False
             try:
-                send_frames(self._socket, [identity, *frames])
+                self._frames.send([identity, *frames])
             except zmq.ZMQError as error:
                 _log.debug("%r: could not answer a client: %s", self, error)
                 return False
@@ -509,7 +481,8 @@ class ServerCore:
             self._waker.wake()
             if self._depth or self._looping:
                 return  # the server's own thread will
-        self._shut_down()
+            self._close_socket()
+        self._let_go()
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the server has closed; whether it has.
@@ -521,30 +494,24 @@ class ServerCore:
         """
         return self._closed.wait(timeout)
 
-    def _shut_down(self) -> None:
-        with self._lock:
-            if self._closed.is_set():
-                return
-            for connection in self._connections.all():
-                self._send(connection, messages.Goodbye("server closed"))
-            self._runtime.server_closed(self.link)
-            self._monitor.unbind()
-            self._monitor.close()
-            self._socket.close()
-            self._waker.close()
-            self._closed.set()
+    def _close_socket(self) -> None:
+        """Tell all clients, and stop listening; the lock is held."""
+        for connection in self._connections.all():
+            self._send(connection, messages.Goodbye("server closed"))
+        self._runtime.server_closed(self.link)
+        self._monitor.unbind()
+        self._monitor.close()
+        self._socket.close()
+        self._waker.close()
+        self._closed.set()
+
+    def _let_go(self) -> None:
+        """Forget all objects, which may run code of the user's."""
         self.timers.clear()
         self.unregister_server(self)
-        self._queue.clear()
+        self._inbox.clear()
         self.dispatcher.names.clear()
         self.table.clear()
-
-
-def _no_reference(reference: Reference) -> object:
-    return None
-
-
-_CANCEL_SIZE = 32
 
 
 def start_background(name: str) -> ServerCore:

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import ServerDisconnected
+from ..session.proxy import ObjectProxy
+
 __all__ = ["Timer", "Timers"]
 
 _log = logging.getLogger(__name__)
@@ -43,7 +46,10 @@ class Timer:
     def _run(self) -> None:
         try:
             self._callback(**self._kwds)
-        except ConnectionError as error:
+        except ServerDisconnected as error:
+            if not isinstance(self._callback, ObjectProxy):
+                _log.exception("the callback of a timer failed; it will be called again")
+                return
             _log.warning("timer stopped, its callback is out of reach: %s", error)
             self._stopped = True
         except Exception:  # noqa: BLE001  # user code may raise anything
@@ -54,7 +60,7 @@ class Timers:
     """All timers of one server, by the time they are due."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collection within may come back here
         self._order = itertools.count()
         self._heap: list[tuple[float, int, Timer]] = []
         self._running = False
@@ -105,13 +111,16 @@ class Timers:
                 timer._run()
             finally:
                 self._running = False
-            if not timer.stopped():
-                # Start to start; starts that were missed are not made up for.
-                missed = max(0.0, time.monotonic() - due) // timer.interval
-                again = due + (missed + 1) * timer.interval
-                with self._lock:
-                    heapq.heappush(self._heap, (again, next(self._order), timer))
+                if not timer.stopped():
+                    self._put_back(timer, due)
         return ran
+
+    def _put_back(self, timer: Timer, due: float) -> None:
+        """Start to start; starts that were missed are not made up for."""
+        missed = max(0.0, time.monotonic() - due) // timer.interval
+        again = due + (missed + 1) * timer.interval
+        with self._lock:
+            heapq.heappush(self._heap, (again, next(self._order), timer))
 
     def clear(self) -> None:
         """Stop all timers."""

@@ -19,6 +19,7 @@ from ..transport.waiting import Waker, wait_readable
 if TYPE_CHECKING:
     from .channel import Channel
     from .client import RPCClient
+    from .future import Future
     from .runtime import Runtime
 
 __all__ = ["Watcher"]
@@ -34,7 +35,7 @@ class Watcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collection within may come back here
         self._channels: set[Channel] = set()
         self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
@@ -93,10 +94,11 @@ class Watcher:
         if not self.is_current():
             self._thread.join(timeout)
 
-    def run_until(self, done: Callable[[], bool], timeout: float | None) -> None:
+    def run_until(self, future: Future, timeout: float | None) -> None:
         """Do the thread's work within it, for a callback that has to wait."""
+        future.add_done_callback(lambda _: self.poke())  # another thread may complete it
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not done() and not self._stopping:
+        while not future.done() and not self._stopping:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return
@@ -106,7 +108,7 @@ class Watcher:
         while not self._stopping:
             try:
                 self._turn(None)
-            except Exception:  # noqa: BLE001  # every client depends on this thread
+            except BaseException:  # noqa: BLE001  # every client depends on this thread
                 _log.exception("the I/O thread met an error and goes on")
         self._waker.close()
         self._last()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import zmq
 
-__all__ = ["bind_router", "clean_address", "connect_dealer", "endpoint", "send_frames", "take"]
+__all__ = ["FrameSocket", "bind_router", "clean_address", "connect_dealer", "endpoint"]
 
 HEARTBEAT_INTERVAL = 1500
 """Milliseconds between two ZMTP heartbeats."""
@@ -103,26 +104,69 @@ def endpoint(socket: zmq.Socket[bytes]) -> str:
     return where.rstrip(b"\0").decode()
 
 
-def send_frames(socket: zmq.Socket[bytes], frames: list[Any]) -> None:
-    """Send one message; large frames without a copy.
+class FrameSocket:
+    """Sends and takes whole messages, whatever interrupts it.
 
-    Raises
-    ------
-    zmq.ZMQError
-        If the peer is gone.
+    A message of several frames takes several calls of the socket. Ctrl-C
+    between two of them, or a ``__del__`` that sends something itself, would
+    join two messages into one. So what has been begun is always finished.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+        Used by one thread at a time; see to that with a lock.
     """
-    if len(frames) == 1:
-        socket.send(frames[0], zmq.DONTWAIT)
-        return
-    last = len(frames) - 1
-    for index, frame in enumerate(frames):
-        flags = zmq.DONTWAIT if index == last else zmq.DONTWAIT | zmq.SNDMORE
-        socket.send(frame, flags, copy=len(frame) < COPY_BELOW)
 
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._sending = False
+        self._outbox: collections.deque[list[Any]] = collections.deque()
+        self._taken: list[zmq.Frame] = []
 
-def take(socket: zmq.Socket[bytes]) -> list[zmq.Frame] | None:
-    """Return one message that is there, as frames, or None."""
-    try:
-        return socket.recv_multipart(zmq.DONTWAIT, copy=False)
-    except zmq.Again:
-        return None
+    def send(self, frames: list[Any]) -> None:
+        """Send one message; large frames without a copy.
+
+        Raises
+        ------
+        zmq.ZMQError
+            If the peer is gone.
+        """
+        if self._sending:
+            self._outbox.append(frames)
+            return
+        self._sending = True
+        try:
+            self._put(frames)
+            while self._outbox:
+                self._put(self._outbox.popleft())
+        finally:
+            self._sending = False
+
+    def take(self) -> list[zmq.Frame] | None:
+        """Return one message that is there, as frames, or None."""
+        taken = self._taken
+        try:
+            while not taken or taken[-1].more:
+                taken.append(self._socket.recv(zmq.DONTWAIT, copy=False))
+        except zmq.Again:
+            return None
+        self._taken = []
+        return taken
+
+    def _put(self, frames: list[Any]) -> None:
+        last = len(frames) - 1
+        index = 0
+        try:
+            while index <= last:
+                self._put_frame(frames[index], index == last)
+                index += 1
+        except zmq.ZMQError:
+            raise
+        except BaseException:  # an interrupt
+            for rest in range(index + 1, last + 1):
+                self._put_frame(frames[rest], rest == last)
+            raise
+
+    def _put_frame(self, frame: Any, is_last: bool) -> None:
+        flags = zmq.DONTWAIT if is_last else zmq.DONTWAIT | zmq.SNDMORE
+        self._socket.send(frame, flags, copy=len(frame) < COPY_BELOW)

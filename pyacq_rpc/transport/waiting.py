@@ -33,7 +33,6 @@ class Waker:
 
     def wake(self) -> None:
         """Make `fd` readable; never blocks, does nothing once closed."""
-        self._woken = True
         try:
             if self._sockets:
                 self._sockets[1].send(b"\0")
@@ -41,6 +40,7 @@ class Waker:
                 os.eventfd_write(self.fd, 1)
         except OSError:  # full: it is readable already; closed: nobody waits
             pass
+        self._woken = True  # after the writing, which lets other threads run
 
     def clear(self) -> None:
         """Make `fd` unreadable until the next `wake`."""

@@ -5,7 +5,7 @@ import zmq
 from conftest import eventually
 
 from pyacq_rpc.transport.monitor import Monitor, source_descriptor
-from pyacq_rpc.transport.sockets import bind_router, connect_dealer, endpoint, take
+from pyacq_rpc.transport.sockets import FrameSocket, bind_router, connect_dealer, endpoint
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_it_tells_whose_connection_has_gone(context, tmp_path, address):
     for dealer in dealers:
         dealer.send(b"hello")
         assert router.poll(10_000)
-        descriptors.append(source_descriptor(take(router)[1]))
+        descriptors.append(source_descriptor(FrameSocket(router).take()[1]))
     assert len(set(descriptors)) == 2
     dealers[1].close(linger=0)
     assert eventually(lambda: events.extend(monitor.events()) or (False, descriptors[1]) in events)
@@ -39,7 +39,7 @@ def test_inproc_has_no_descriptors(context):
     monitor = Monitor(router)
     dealer = connect_dealer(context, "inproc://here")
     dealer.send(b"hello")
-    assert source_descriptor(take(router)[1]) is None
+    assert source_descriptor(FrameSocket(router).take()[1]) is None
     dealer.close()
     monitor.unbind()
     monitor.close()

@@ -4,12 +4,11 @@ import pytest
 import zmq
 
 from pyacq_rpc.transport.sockets import (
+    FrameSocket,
     bind_router,
     clean_address,
     connect_dealer,
     endpoint,
-    send_frames,
-    take,
 )
 
 
@@ -24,40 +23,40 @@ def context():
 def pair(context):
     router = bind_router(context, "tcp://127.0.0.1:*")
     dealer = connect_dealer(context, endpoint(router))
-    yield router, dealer
+    yield FrameSocket(router), FrameSocket(dealer), router, dealer
     dealer.close(linger=0)
     router.close(linger=0)
 
 
 def test_an_endpoint_names_the_port_that_was_given(pair):
-    assert not endpoint(pair[0]).endswith("*")
-    assert clean_address(endpoint(pair[0])) == endpoint(pair[0])
+    assert not endpoint(pair[2]).endswith("*")
+    assert clean_address(endpoint(pair[2])) == endpoint(pair[2])
 
 
 def test_take_returns_none_when_there_is_nothing(pair):
-    assert take(pair[0]) is None
+    assert pair[0].take() is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 5_000_000])
 def test_frames_arrive_as_they_were_sent(pair, size):
-    router, dealer = pair
-    send_frames(dealer, [b"head", bytes(size), b"tail"])
-    assert router.poll(10_000)
-    identity, *frames = take(router)
+    router, dealer, router_socket, dealer_socket = pair
+    dealer.send([b"head", bytes(size), b"tail"])
+    assert router_socket.poll(10_000)
+    identity, *frames = router.take()
     assert [frame.bytes for frame in frames] == [b"head", bytes(size), b"tail"]
-    send_frames(router, [identity.bytes, b"back"])
-    assert dealer.poll(10_000)
-    assert [frame.bytes for frame in take(dealer)] == [b"back"]
+    router.send([identity.bytes, b"back"])
+    assert dealer_socket.poll(10_000)
+    assert [frame.bytes for frame in dealer.take()] == [b"back"]
 
 
 def test_a_client_that_is_gone_is_told(pair):
     with pytest.raises(zmq.ZMQError, match="unreachable"):
-        send_frames(pair[0], [b"nobody", b"x"])
+        pair[0].send([b"nobody", b"x"])
 
 
 def test_an_address_in_use_names_itself(context, pair):
     with pytest.raises(OSError, match="cannot listen at tcp://") as caught:
-        bind_router(context, endpoint(pair[0]))
+        bind_router(context, endpoint(pair[2]))
     assert caught.value.errno == zmq.EADDRINUSE
 
 
@@ -70,3 +69,68 @@ def test_where_nothing_could_ever_listen(context):
 def test_what_is_not_an_address(address):
     with pytest.raises((ValueError, AttributeError)):
         clean_address(address)
+
+
+class Interrupted:
+    """A socket that is interrupted when it is about to return from one call."""
+
+    def __init__(self, socket, at):
+        self.socket, self.at, self.calls = socket, at, 0
+
+    def _count(self, result=None):
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return result
+
+    def send(self, *args, **kwds):
+        self.socket.send(*args, **kwds)
+        self._count()
+
+    def recv(self, *args, **kwds):
+        if self.calls + 1 == self.at:
+            self._count()
+        return self._count(self.socket.recv(*args, **kwds))
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interrupt_leaves_no_half_message(pair, at):
+    router, dealer, router_socket, dealer_socket = pair
+    interrupted = FrameSocket(Interrupted(dealer_socket, at))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.send([b"one", b"two", b"three"])
+    dealer.send([b"next"])
+    for expected in ([b"one", b"two", b"three"], [b"next"]):
+        assert router_socket.poll(10_000)
+        assert [frame.bytes for frame in router.take()[1:]] == expected
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interrupted_take_goes_on_where_it_was(pair, at):
+    router, dealer, router_socket, dealer_socket = pair
+    dealer.send([b"one", b"two"])
+    dealer.send([b"next"])
+    assert router_socket.poll(10_000)
+    interrupted = FrameSocket(Interrupted(router_socket, at))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.take()
+    assert [frame.bytes for frame in interrupted.take()[1:]] == [b"one", b"two"]
+    assert router_socket.poll(10_000)
+    assert [frame.bytes for frame in interrupted.take()[1:]] == [b"next"]
+
+
+def test_a_message_sent_within_the_sending_of_another_follows_it(pair):
+    router, dealer, router_socket, dealer_socket = pair
+
+    class Sends(bytearray):
+        def __len__(self):  # is asked for between two frames
+            if not sent:
+                sent.append(1)
+                dealer.send([b"inner"])
+            return super().__len__()
+
+    sent = []
+    dealer.send([b"head", Sends(b"body")])
+    for expected in ([b"head", b"body"], [b"inner"]):
+        assert router_socket.poll(10_000)
+        assert [frame.bytes for frame in router.take()[1:]] == expected

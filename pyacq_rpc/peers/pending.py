@@ -1,0 +1,105 @@
+"""The requests of one client that are on their way.
+
+An entry stays until the server has answered, even if nobody waits any more:
+what the request refers to must live until it has arrived, and only an answer
+tells that it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import InvalidStateError
+from typing import Any
+
+from ..errors import ServerDisconnected
+from .exchange import Outgoing
+from .future import Future
+
+__all__ = ["Pending", "PendingRequests"]
+
+
+class Pending:
+    """One request on its way.
+
+    Attributes
+    ----------
+    future : Future or None
+        Gets the answer; None if nobody waits for it (any more).
+    answered : bool
+        Whether the answer is here, though perhaps not yet in the future.
+    """
+
+    __slots__ = ("_holding", "_outgoing", "answered", "future")
+
+    def __init__(self, future: Future | None, outgoing: Outgoing, holding: object) -> None:
+        self.future = future
+        self.answered = False
+        self._outgoing = outgoing
+        self._holding = holding
+
+    def complete(self, value: Any, error: Exception | None) -> None:
+        """Give the future its result or its exception."""
+        if self.future is None:
+            return
+        with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
+            if error is None:
+                self.future.set_result(value)
+            else:
+                self.future.set_exception(error)
+
+    def fail(self, error: Exception) -> None:
+        """The request will not be answered: take back what it gave out."""
+        self._outgoing.undo()
+        self.complete(None, error)
+
+
+class PendingRequests:
+    """All requests of one client that are on their way, by their id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Pending] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_id)
+
+    def add(self, request_id: int, pending: Pending) -> None:
+        """Note a request that is about to be sent."""
+        self._by_id[request_id] = pending
+
+    def discard(self, request_id: int) -> None:
+        """Forget a request that was not sent."""
+        self._by_id.pop(request_id, None)
+
+    def abandon(self, request_id: int) -> bool:
+        """Nobody waits for this one any more; whether it is still on its way."""
+        pending = self._by_id.get(request_id)
+        if pending is None:
+            return False
+        pending.future = None
+        return True
+
+    def answered(self, request_id: int) -> Pending | None:
+        """Mark and return the request that an answer belongs to, if there is one."""
+        pending = self._by_id.get(request_id)
+        if pending is not None:
+            pending.answered = True
+        return pending
+
+    def complete(self, request_id: int, value: Any, error: Exception | None) -> None:
+        """End a request with its answer."""
+        pending = self._by_id.pop(request_id, None)
+        if pending is not None:
+            pending.complete(value, error)
+
+    def withdrawn(self, request_id: int) -> None:
+        """End a request that the server has not begun with."""
+        pending = self._by_id.pop(request_id, None)
+        if pending is not None:
+            pending.fail(ServerDisconnected("withdrawn"))
+
+    def fail_all(self, error: ServerDisconnected) -> None:
+        """End all that have no answer yet: the server is gone."""
+        for request_id, pending in list(self._by_id.items()):
+            if not pending.answered:
+                self._by_id.pop(request_id, None)
+                pending.fail(ServerDisconnected(*error.args))

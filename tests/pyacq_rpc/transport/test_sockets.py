@@ -107,7 +107,7 @@ def test_an_interrupt_leaves_no_half_message(pair, at):
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_an_interrupted_take_goes_on_where_it_was(pair, at):
-    router, dealer, router_socket, dealer_socket = pair
+    _router, dealer, router_socket, _dealer_socket = pair
     dealer.send([b"one", b"two"])
     dealer.send([b"next"])
     assert router_socket.poll(10_000)
@@ -120,7 +120,7 @@ def test_an_interrupted_take_goes_on_where_it_was(pair, at):
 
 
 def test_a_message_sent_within_the_sending_of_another_follows_it(pair):
-    router, dealer, router_socket, dealer_socket = pair
+    router, dealer, router_socket, _dealer_socket = pair
 
     class Sends(bytearray):
         def __len__(self):  # is asked for between two frames

@@ -1,0 +1,217 @@
+"""What a second look has found: races, interrupts, and what they must not leave."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import gc
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+from conftest import eventually, open_descriptors
+from things import Thing
+
+from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc.wire.codecs import codec_named
+from pyacq_rpc.wire.messages import Hello
+from spawner import ProcessSpawner
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def thing(server, client):
+    server["thing"] = Thing()
+    return client["thing"]
+
+
+def test_a_cancelled_future_is_done_for_those_who_wait(thing):
+    blocker = thing.sleep(0.2, _sync="async")
+    future = thing.add(1, 2, _sync="async")
+    threading.Timer(0.05, future.cancel).start()
+    assert concurrent.futures.wait([future], timeout=10).done == {future}
+    assert list(concurrent.futures.as_completed([future], timeout=10)) == [future]
+    assert future.cancel()
+    blocker.result()
+
+
+def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(thing, client):
+    got = []
+    with client.channel._lock:  # nobody reads meanwhile: both answers come at once
+        first = thing.add(1, 2, _sync="async")
+        second = thing.add(3, 4, _sync="async")
+        first.add_done_callback(lambda _: got.append(second.result(10)))
+        assert eventually(lambda: len(thing_log(client)) == 2)
+    assert eventually(lambda: got == [7])
+
+
+def thing_log(client):
+    """The messages that lie in the client's socket, unread."""
+    while (frames := client.channel._frames.take()) is not None:
+        client.channel._inbox.append(frames)
+    return client.channel._inbox
+
+
+def test_a_callback_that_exits_does_not_end_the_io_thread(thing, client, caplog):
+    thing.add(1, 2, _sync="async").add_done_callback(lambda _: sys.exit(1))
+    assert eventually(lambda: "I/O thread met an error" in caplog.text or not client._pending)
+    future = thing.add(1, 2, _sync="async")
+    assert eventually(future.done)
+
+
+def test_cancelling_a_thousand_calls_takes_no_time_each(thing):
+    blocker = thing.sleep(0.3, _sync="async")
+    futures = [thing.note(n, _sync="async") for n in range(2000)]
+    assert all(future.cancel() for future in futures)
+    started = time.monotonic()
+    blocker.result()
+    assert thing.notes() == []
+    assert time.monotonic() - started < 5
+
+
+def test_cancelling_withdraws_a_call_with_a_large_array(thing):
+    blocker = thing.sleep(0.2, _sync="async")
+    assert thing.note(np.zeros(1_000_000), _sync="async").cancel()
+    blocker.result()
+    assert thing.notes() == []
+
+
+def test_what_a_withdrawn_call_carried_is_let_go(thing):
+    import weakref
+
+    mine = Thing()
+    seen = weakref.ref(mine)
+    blocker = thing.sleep(0.2, _sync="async")
+    thing.note(mine, _sync="async").cancel()
+    del mine
+    blocker.result()
+    assert eventually(lambda: gc.collect() >= 0 and seen() is None)
+
+
+def test_what_was_sent_to_a_killed_node_is_let_go():
+    import weakref
+
+    seen = []
+    with ProcessSpawner() as node:
+        sleep = node._import("time").sleep
+        echo = node._import("operator").is_not
+        sleep(30, _sync="async")
+        for _ in range(5):
+            mine = Thing()
+            seen.append(weakref.ref(mine))
+            with pytest.raises(TimeoutError):
+                echo(mine, None, _timeout=0.01)
+            del mine
+        node.kill()
+    assert eventually(lambda: gc.collect() >= 0 and all(ref() is None for ref in seen))
+
+
+def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thing):
+    other = RPCServer(name="other")
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+    other["far"] = thing  # a proxy of `server`'s
+    far_before = len(server.table._grants)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
+        raw.linger = 0
+        raw.connect(other.address)
+        codec = codec_named("json")
+        raw.send_multipart(codec.encode(Hello(1, "raw", {}), None))
+        raw.recv()
+        for n in range(10):
+            raw.send(b'[2,%d,"get_item","auto",{"name":"far"}]' % n)
+            assert b"proxy" in raw.recv()
+    assert eventually(lambda: len(server.table._grants) == far_before)
+    other.close()
+    thread.join(10)
+
+
+def test_a_client_that_comes_and_goes_while_the_server_is_busy_is_forgotten(server, thing):
+    blocker = thing.sleep(0.5, _sync="async")
+    for _ in range(3):
+        with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
+            raw.linger = 500
+            raw.connect(server.address)
+            raw.send_multipart(codec_named("msgpack").encode(Hello(1, "x", {}), None))
+    blocker.result()
+    assert eventually(lambda: len(server._connections) == 1)
+
+
+def test_the_second_client_of_a_thread_is_closed_with_it(server, thing):
+    before = len(open_descriptors())
+    for _ in range(5):
+        thread = threading.Thread(
+            target=lambda: [RPCClient(server.address).ping() for _ in range(3)]
+        )
+        thread.start()
+        thread.join()
+    assert eventually(lambda: len(open_descriptors()) <= before)
+
+
+def test_a_future_of_an_ended_thread_is_awaited_in_another_with_its_number(server, thing):
+    before = len(open_descriptors())
+    for _ in range(8):
+        futures = []
+        for target in (
+            lambda f=futures: f.append(RPCClient(server.address).ping(sync="async")),
+            lambda f=futures: f.append(f[0].result(10)),
+        ):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+        assert futures[1] == "pong"
+    assert eventually(lambda: len(open_descriptors()) <= before)
+
+
+def test_closing_right_after_starting_never_hangs():
+    for _ in range(200):
+        server = RPCServer()
+        thread = threading.Thread(target=server.run_forever)
+        thread.start()
+        server.close()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_over_inproc_too_a_closed_server_is_disconnected():
+    server = RPCServer("inproc://closing")
+    thread = threading.Thread(target=server.run_forever)
+    thread.start()
+    client = RPCClient("inproc://closing")
+    client.ping()
+    server.close()
+    thread.join(10)
+    with pytest.raises(ConnectionError):
+        client.ping()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        (
+            "from spawner import *; s = LogServer(); import logging\n"
+            "from spawner.logs import LogSender\n"
+            "logging.getLogger().addHandler(LogSender(s.address, 'x'))"
+        ),
+        "from pyacq_rpc import *; s = RPCServer(); s.run_lazy()",
+        "from spawner import *; n = ProcessSpawner()",
+        "from spawner import *; n = ProcessSpawner(); n._import('time').sleep(30, _sync='async')",
+        "from pyacq_rpc import *; RPCClient('tcp://127.0.0.1:9').ping(sync='off')",
+        (
+            "from pyacq_rpc import *; import threading; s = RPCServer()\n"
+            "threading.Thread(target=s.run_forever, daemon=True).start(); RPCClient(s.address).ping()"
+        ),
+        "from pyacq_rpc.peers.runtime import current; current().context.socket(1)",
+    ],
+    ids=["log sender", "lazy", "node", "busy node", "nobody there", "daemon", "left open"],
+)
+def test_an_interpreter_ends_whatever_is_open(code):
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=25
+    )
+    assert (run.returncode, run.stderr) == (0, "")

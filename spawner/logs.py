@@ -7,16 +7,19 @@ when the way is congested a sender waits a little, then drops and says so.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import json
 import logging
+import math
 import shutil
 import socket
 import sys
 import tempfile
 import threading
 import time
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +29,14 @@ from pyacq_rpc.peers.runtime import Runtime, current
 from pyacq_rpc.transport.sockets import endpoint
 from pyacq_rpc.transport.waiting import Waker, wait_readable
 
-__all__ = ["LogSender", "LogServer", "get_log_address", "send_to", "start_log_server"]
+__all__ = [
+    "LogSender",
+    "LogServer",
+    "close_at_exit",
+    "get_log_address",
+    "send_to",
+    "start_log_server",
+]
 
 QUEUE_LENGTH = 10_000
 """Records that wait at each end."""
@@ -37,7 +47,24 @@ PATIENCE_MS = 1000
 REORDER_DELAY = 0.1
 """Seconds that a record is held back for earlier ones from other processes."""
 
-_FIELDS = (
+_REQUIRED: dict[str, type] = {"name": str, "msg": str, "levelno": int, "created": float}
+"""What every record has, of these very types."""
+
+_OPTIONAL: dict[str, type] = {
+    "levelname": str,
+    "pathname": str,
+    "lineno": int,
+    "funcName": str,
+    "process": int,
+    "processName": str,
+    "thread": int,
+    "threadName": str,
+    "hostName": str,
+    "exc_text": str,
+}
+"""What a record may have besides, or None instead of it; anything else is left out."""
+
+_COPIED = [
     "name",
     "levelno",
     "levelname",
@@ -48,11 +75,39 @@ _FIELDS = (
     "process",
     "thread",
     "threadName",
-)
+]
+
+
+class _Open:
+    """What of this process has to be closed at exit."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._senders: weakref.WeakSet[LogSender] = weakref.WeakSet()
+        self._servers: weakref.WeakSet[LogServer] = weakref.WeakSet()
+        runtime.at_exit(self.close)
+
+    def add(self, thing: LogSender | LogServer) -> None:
+        """Have it closed at exit, unless it was collected before."""
+        if isinstance(thing, LogSender):
+            self._senders.add(thing)
+        else:
+            self._servers.add(thing)
+
+    def close(self) -> None:
+        """Close the senders first: they may send to the servers."""
+        for sender in list(self._senders):
+            sender.close()
+        for server in list(self._servers):
+            server.close()
+
+
+def close_at_exit(runtime: Runtime) -> None:
+    """Have senders and servers closed after whatever is told to end at exit from now on."""
+    runtime.attachment(_Open)
 
 
 class LogSender(logging.Handler):
-    """Sends log records to a `LogServer`.
+    """Sends log records to a `LogServer`, until it is closed or this process exits.
 
     Parameters
     ----------
@@ -68,10 +123,16 @@ class LogSender(logging.Handler):
         self._process_name = process_name
         self._dropped = 0
         self._socket: zmq.Socket[bytes] | None = current().context.socket(zmq.PUSH)
+        # At once: an open socket keeps the process from exiting.
+        current().attachment(_Open).add(self)
         self._socket.sndhwm = QUEUE_LENGTH
         self._socket.sndtimeo = PATIENCE_MS
         self._socket.linger = 2000
-        self._socket.connect(address)
+        try:
+            self._socket.connect(address)
+        except BaseException:
+            self.close()
+            raise
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; its message and its traceback travel as text."""
@@ -101,7 +162,7 @@ class LogSender(logging.Handler):
         super().close()
 
     def _serialize(self, record: logging.LogRecord) -> bytes:
-        fields = {field: getattr(record, field) for field in _FIELDS}
+        fields = {field: getattr(record, field) for field in _COPIED}
         fields["msg"] = record.getMessage()
         fields["hostName"] = self._host
         fields["processName"] = self._process_name
@@ -154,7 +215,7 @@ class LogServer:
         self._waker = Waker()
         self._thread = threading.Thread(target=self._run, name="pyacq-rpc logs", daemon=True)
         self._thread.start()
-        current().at_exit(self.close)
+        current().attachment(_Open).add(self)
 
     def __enter__(self) -> LogServer:
         return self
@@ -206,8 +267,9 @@ class LogServer:
                 return count > 0
             try:
                 record = logging.makeLogRecord(_checked(json.loads(data)))
-            except (ValueError, TypeError) as error:
-                logging.getLogger(__name__).warning("dropped a malformed log record: %s", error)
+            except Exception as error:  # noqa: BLE001  # RecursionError, for one; the rest goes on
+                with contextlib.suppress(Exception):  # a handler of ours
+                    logging.getLogger(__name__).warning("dropped a malformed log record: %s", error)
                 continue
             heapq.heappush(self._held, (record.created, next(self._order), record))
         return True
@@ -218,17 +280,29 @@ class LogServer:
             logger = self._logger or logging.getLogger(record.name)
             try:
                 logger.handle(record)
-            except Exception:
-                logging.getLogger(__name__).exception("a handler failed on a record")
+            except Exception:  # whatever it raises, the other records go on
+                with contextlib.suppress(Exception):  # the same one, again
+                    logging.getLogger(__name__).exception("a handler failed on a record")
 
 
 def _checked(fields: Any) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise TypeError("a record is an object")
-    for field, kind in (("name", str), ("msg", str), ("levelno", int), ("created", float)):
-        if not isinstance(fields.get(field), kind):
+    checked: dict[str, Any] = {"args": None}
+    for field, kind in _REQUIRED.items():
+        checked[field] = fields.get(field)
+        if not isinstance(checked[field], kind):
             raise TypeError(f"its {field} is not of type {kind.__name__}")
-    return {**fields, "args": None}
+    for field, kind in _OPTIONAL.items():
+        if fields.get(field) is None:
+            continue  # as in a record that was made without it
+        checked[field] = fields[field]
+        if not isinstance(checked[field], kind):
+            raise TypeError(f"its {field} is not of type {kind.__name__}")
+    if not math.isfinite(checked["created"]):  # it has no place in an order of time
+        raise ValueError("its created is not a time")
+    checked["msecs"] = checked["created"] % 1 * 1000
+    return checked
 
 
 def send_to(address: str, level: int | str | None, process_name: str) -> LogSender:
@@ -261,7 +335,6 @@ def send_to(address: str, level: int | str | None, process_name: str) -> LogSend
         args.thread.name if args.thread else "?",
         exc_info=(args.exc_type, args.exc_value, args.exc_traceback) if args.exc_value else None,
     )
-    current().at_exit(sender.close)
     return sender
 
 

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import gc
+import json
 import logging
 import os
+import subprocess
+import sys
 import time
+import weakref
+from pathlib import Path
 
 import pytest
 import zmq
 from conftest import eventually
 
+import pyacq_rpc
 from spawner import LogServer, ProcessSpawner, get_log_address, start_log_server
 from spawner.logs import QUEUE_LENGTH, LogSender
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = {"name": "test", "msg": "bad", "levelno": 20}
 
 
 class Collector(logging.Handler):
@@ -43,6 +54,10 @@ def record(message, created=None, name="test", level=logging.INFO):
     if created is not None:
         made.created = created
     return made
+
+
+def record_bytes(**fields):
+    return json.dumps({**GOOD, "created": time.time(), **fields}).encode()
 
 
 def test_records_name_host_process_and_thread(logger, records):
@@ -158,6 +173,83 @@ def test_garbage_is_dropped_and_told(logger, records, caplog):
     assert records.messages() == ["good"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        record_bytes(created=float("nan")),
+        record_bytes(created=float("inf")),
+        record_bytes(created=1),
+        record_bytes(levelno="high"),
+        record_bytes(levelname=3),
+        record_bytes(process="one"),
+        record_bytes(thread=[]),
+        record_bytes(lineno={}),
+        record_bytes(exc_text=7),
+    ],
+)
+def test_no_message_ends_the_server_or_holds_others_back(logger, records, caplog, data):
+    with LogServer(logger) as server:
+        context = zmq.Context()
+        push = context.socket(zmq.PUSH)
+        push.connect(server.address)
+        push.send(data)
+        push.send(record_bytes(msg="good", thread=None, extra="left out"))
+        assert eventually(lambda: records.messages() == ["good"])
+        push.close()
+        context.term()
+    assert caplog.text.count("dropped a malformed log record") == 1
+    assert not hasattr(records.records[0], "extra")
+
+
+def test_the_milliseconds_are_those_of_its_time(logger, records):
+    with LogServer(logger) as server:
+        sender = LogSender(server.address, "here")
+        sender.handle(record("x", created=1000.25))
+        sender.close()
+    assert records.records[0].msecs == 250
+
+
+USER = """
+import logging
+from spawner.logs import LogSender
+logging.getLogger().addHandler(LogSender("ipc://{path}", "me"))
+logging.getLogger().error("nobody is there")
+"""
+
+
+def test_a_sender_that_nobody_closes_does_not_keep_a_process(tmp_path):
+    code = USER.format(path=tmp_path / "log")
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=20)
+    assert run.returncode == 0
+
+
+def test_a_sender_can_be_collected(logger):
+    with LogServer(logger) as server:
+        sender = LogSender(server.address, "here")
+        sender.close()
+        collected = weakref.ref(sender)
+        del sender
+        gc.collect()
+        assert collected() is None
+
+
+def test_a_sender_that_cannot_connect_leaves_nothing():
+    with pytest.raises(zmq.ZMQError):
+        LogSender("nowhere", "here")
+    pyacq_rpc.reset()  # waits until every socket is closed
+
+
+def test_what_nodes_say_at_exit_is_not_lost(logger, records):
+    """Though the log server was started after the first node."""
+    ProcessSpawner().stop()
+    start_log_server(logger)
+    node = ProcessSpawner(name="camera")
+    node._import("atexit").register(node._import("builtins").print, "bye")
+    pyacq_rpc.reset()
+    assert "bye" in records.messages()
+
+
 def test_a_record_that_cannot_be_formatted_stops_nothing(logger, records, capsys):
     with LogServer(logger) as server:
         sender = LogSender(server.address, "here")
@@ -180,7 +272,7 @@ def test_a_handler_that_fails_stops_nothing(logger, records, caplog):
         sender = LogSender(server.address, "here")
         sender.handle(record("one"))
         sender.close()
-    assert "disk full" in caplog.text
+        assert eventually(lambda: "disk full" in caplog.text)
 
 
 def test_a_congested_sender_drops_and_says_how_many(tmp_path, monkeypatch):

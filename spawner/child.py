@@ -73,4 +73,4 @@ def _start(config: dict[str, Any]) -> Any:
 
 def _report(fd: int, report: dict[str, Any]) -> None:
     with os.fdopen(fd, "w") as pipe:
-        json.dump(report, pipe)
+        pipe.write(json.dumps(report) + "\n")

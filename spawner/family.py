@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import os
 import queue
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pyacq_rpc.peers.runtime import Runtime
+
+from . import logs
 
 if TYPE_CHECKING:
     from .process import ProcessSpawner
@@ -18,8 +24,10 @@ __all__ = ["Family", "Launcher"]
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 EXIT_TIMEOUT = 3.0
-"""Seconds that a node may take to close when this process exits."""
+"""Seconds that the nodes have for ending when this process exits: half for closing."""
 
 
 class Launcher:
@@ -31,6 +39,8 @@ class Launcher:
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
         threading.Thread(target=self._run, name="spawner launcher", daemon=True).start()
 
     def run(self, start: Callable[[], T]) -> T:
@@ -43,7 +53,10 @@ class Launcher:
             except BaseException as error:  # noqa: BLE001  # raised again where it was ordered
                 answers.put((None, error))
 
-        self._orders.put(order)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("nothing can be started any more: this process is ending")
+            self._orders.put(order)
         result, error = answers.get()
         if error is not None:
             raise error
@@ -51,7 +64,9 @@ class Launcher:
 
     def close(self) -> None:
         """End the thread; whatever it has started must have ended before."""
-        self._orders.put(None)
+        with self._lock:
+            self._closed = True
+            self._orders.put(None)
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
@@ -64,15 +79,18 @@ class Family:
     def __init__(self, runtime: Runtime) -> None:
         self._numbers = itertools.count(1)
         self._running: set[ProcessSpawner] = set()
+        self._lock = threading.Lock()
         self._launcher: Launcher | None = None
+        logs.close_at_exit(runtime)  # after the nodes, which log until they end
         runtime.at_exit(self.stop)
 
     @property
     def launcher(self) -> Launcher:
         """The thread that starts processes."""
-        if self._launcher is None:
-            self._launcher = Launcher()
-        return self._launcher
+        with self._lock:
+            if self._launcher is None:
+                self._launcher = Launcher()
+            return self._launcher
 
     def new_name(self) -> str:
         """Return a name for a node that was given none."""
@@ -87,15 +105,35 @@ class Family:
         self._running.discard(node)
 
     def stop(self) -> None:
-        """Stop all nodes, all at the same time."""
+        """Stop all nodes at the same time: ask, then terminate, then kill them."""
+        deadline = time.monotonic() + EXIT_TIMEOUT
         running = list(self._running)
-        for node in running:
-            node.ask_to_close()
-        for node in running:
-            node.stop(EXIT_TIMEOUT)
-        if self._launcher is not None:
-            self._launcher.close()
-            self._launcher = None
+        self._each(running, "asked to close", lambda node: node.ask_to_close())
+        self._wait(running, deadline - EXIT_TIMEOUT / 2)
+        busy = [node for node in running if node.proc.poll() is None]
+        self._each(busy, "terminated", lambda node: node.proc.terminate())
+        self._wait(busy, deadline - EXIT_TIMEOUT / 4)
+        self._each(running, "killed", lambda node: node.kill())
+        with self._lock:
+            if self._launcher is not None:
+                self._launcher.close()
+
+    def _wait(self, nodes: list[ProcessSpawner], deadline: float) -> None:
+        def wait(node: ProcessSpawner) -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.proc.wait(max(0.0, deadline - time.monotonic()))
+
+        self._each(nodes, "waited for", wait)
+
+    def _each(
+        self, nodes: list[ProcessSpawner], done: str, act: Callable[[ProcessSpawner], object]
+    ) -> None:
+        """Do something to all nodes, whatever goes wrong with one of them."""
+        for node in nodes:
+            try:
+                act(node)
+            except Exception:  # noqa: BLE001  # the others have to end too
+                _log.exception("at exit, %s could not be %s", node.name, done)
 
     def abandon(self) -> None:
         """In the child of a fork: the nodes are the parent's."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import signal
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,13 +15,10 @@ from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.errors import CallTimeout
 from pyacq_rpc.peers.runtime import ServerLink, current
 from pyacq_rpc.transport.sockets import clean_address
-from pyacq_rpc.transport.waiting import wait_readable
 
-from . import child
-from .errors import SpawnError
 from .family import Family
-from .logs import LogSender, get_log_address
-from .output import CAPTURE_SIZE, TAIL_SIZE, Drain
+from .logs import get_log_address
+from .start import NodeProcess
 
 __all__ = ["ProcessSpawner"]
 
@@ -114,130 +107,35 @@ class ProcessSpawner:
             raise ValueError("output='log' needs a log server; call spawner.start_log_server()")
         if log_level is None and self._log_addr:
             log_level = logging.getLogger().getEffectiveLevel()
-        self._output = output
-        self._sender: LogSender | None = None
         self._link: ServerLink | None = None
+        self._clean = False
+        self._cleaning = threading.RLock()
+        # Whatever needs a thread later has it from now on: a thread cannot be
+        # started any more when the interpreter exits.
+        _ = current().watcher
         config = {
             "name": self.name,
             "address": clean_address(address),
             "log_addr": self._log_addr,
             "log_level": log_level,
-            "same_python": executable is None,
-            "path": _search_path(executable is None),
         }
-        self._start(executable or sys.executable, config, env, cwd)
-        self._family.add(self)
+        self._process = NodeProcess(self.name, output, self._log_addr)
         try:
-            report = self._await_report(time.monotonic() + start_timeout, start_timeout)
+            self.proc = self._process.start(self._family.launcher, executable, config, env, cwd)
+            self.pid = self.proc.pid
+            self._family.add(self)
+            report = self._process.await_report(start_timeout)
             self.address: str = report["address"]
             self._link = current().link(self.address, report["server_id"])
         except BaseException:
-            self._end_process()
+            self._process.cancel()
             self._clean_up()
             raise
 
     def __repr__(self) -> str:
-        code = self.proc.poll()
+        code = self.proc.returncode  # as far as known; asking would reap the process
         state = "running" if code is None else f"ended with exit code {code}"
         return f"<ProcessSpawner {self.name}, process {self.pid}, {state}>"
-
-    # -- starting --------------------------------------------------------------
-
-    def _start(
-        self,
-        executable: str,
-        config: dict[str, Any],
-        env: dict[str, str | None] | None,
-        cwd: str | os.PathLike[str] | None,
-    ) -> None:
-        self._report_fd, report_fd = os.pipe()
-        config.update(report_fd=report_fd, parent_pid=os.getpid())
-        pipe = self._output in ("capture", "log")
-        discard = subprocess.DEVNULL if self._output == "discard" else None
-        try:
-            self.proc: subprocess.Popen[bytes] = self._family.launcher.run(
-                lambda: subprocess.Popen(  # noqa: S603  # the interpreter is the caller's choice
-                    [executable, "-c", child.BOOT],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE if pipe else discard,
-                    stderr=subprocess.PIPE,
-                    env=_environment(env),
-                    cwd=cwd,
-                    pass_fds=(report_fd,),
-                    start_new_session=True,
-                )
-            )
-        except OSError as error:
-            os.close(self._report_fd)
-            raise SpawnError(f"cannot start {self.name} with {executable}: {error}") from error
-        finally:
-            os.close(report_fd)
-        self.pid = self.proc.pid
-        self._drain_output()
-        assert self.proc.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died at once; its report will say so
-            self.proc.stdin.write(json.dumps(config).encode() + b"\n")
-            self.proc.stdin.flush()
-
-    def _drain_output(self) -> None:
-        keep = CAPTURE_SIZE if self._output == "capture" else TAIL_SIZE
-        self._drains: dict[str, Drain] = {}
-        for stream, pipe in (("stdout", self.proc.stdout), ("stderr", self.proc.stderr)):
-            if pipe is None:
-                continue
-            on_line = self._logger_of(stream) if self._output == "log" else None
-            forward = 2 if self._output == "inherit" else None
-            thread_name = f"spawner {stream} of {self.name}"
-            self._drains[stream] = Drain(os.dup(pipe.fileno()), thread_name, on_line, forward, keep)
-            pipe.close()
-
-    def _logger_of(self, stream: str) -> Callable[[str], None]:
-        if self._sender is None:
-            assert self._log_addr is not None
-            self._sender = LogSender(self._log_addr, self.name)
-        sender = self._sender
-        level = logging.INFO if stream == "stdout" else logging.WARNING
-
-        def log_line(line: str) -> None:
-            record = logging.LogRecord(
-                f"{self.name}.{stream}", level, "", 0, line.replace("%", "%%"), (), None
-            )
-            record.msg, record.process, record.threadName = line, self.pid, stream
-            sender.handle(record)
-
-        return log_line
-
-    def _await_report(self, deadline: float, timeout: float) -> dict[str, str]:
-        """Return what the node says of itself, as soon as it does or has failed."""
-        data = b""
-        try:
-            while not data.endswith(b"}"):
-                left = deadline - time.monotonic()
-                if left <= 0 or not wait_readable([self._report_fd], left):
-                    raise SpawnError(
-                        f"{self.name} did not start within {timeout} s", None, self.stderr
-                    )
-                part = os.read(self._report_fd, 65536)
-                if not part:
-                    raise self._failure(None)
-                data += part
-        finally:
-            os.close(self._report_fd)
-        report: dict[str, str] = json.loads(data)
-        if "error" in report:
-            raise self._failure(report["error"])
-        return report
-
-    def _failure(self, error: str | None) -> SpawnError:
-        code: int | None = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self.proc.wait(2.0)
-        self._drains["stderr"].join(1.0)
-        how = "could not start" if code is None else f"ended with exit code {code} while it started"
-        text = f"{self.name} {how}"
-        if error is not None:
-            text += f":\n{error.rstrip()}"
-        return SpawnError(text, code, self.stderr)
 
     # -- the node ----------------------------------------------------------------
 
@@ -269,22 +167,22 @@ class ProcessSpawner:
     @property
     def stdout(self) -> str:
         """The end of what the node has written to its stdout, if captured."""
-        return self._tail("stdout")
+        return self._process.tail("stdout")
 
     @property
     def stderr(self) -> str:
         """The end of what the node has written to its stderr."""
-        return self._tail("stderr")
-
-    def _tail(self, stream: str) -> str:
-        drain = self._drains.get(stream)
-        return "" if drain is None else drain.tail()
+        return self._process.tail("stderr")
 
     # -- ending --------------------------------------------------------------------
 
     def poll(self) -> int | None:
         """Return the exit code of the process, or None while it runs."""
-        return self.proc.poll()
+        self._check_that_it_is_ours()
+        code: int | None = self.proc.poll()
+        if code is not None:
+            self._clean_up()
+        return code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the process to end.
@@ -304,6 +202,7 @@ class ProcessSpawner:
         CallTimeout
             If it still runs then.
         """
+        self._check_that_it_is_ours()
         try:
             code = self.proc.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -325,54 +224,52 @@ class ProcessSpawner:
             Its exit code; negative for the signal that ended it.
         """
         deadline = time.monotonic() + timeout
-        if self.proc.poll() is None:
-            self.ask_to_close()
+        if self.poll() is None:
+            try:
+                self.ask_to_close()
+            except Exception:  # noqa: BLE001  # it has to end all the same
+                _log.warning("could not ask %s to close", self.name, exc_info=True)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.proc.wait(timeout / 2)
         if self.proc.poll() is None:
             self.proc.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.proc.wait(max(0.0, (deadline - time.monotonic()) / 2))
-        self._end_process()
-        self._clean_up()
+        self.kill()
         code: int = self.proc.returncode
         return code
 
     def ask_to_close(self) -> None:
         """Ask the node to close once it has done what it is doing; do not wait."""
+        self._check_that_it_is_ours()
         with contextlib.suppress(ServerDisconnected):
             self.client.close_server(sync="off")
 
     def abandon(self) -> None:
         """Let go of the lifeline in the child of a fork: the node is not ours."""
-        assert self.proc.stdin is not None
-        os.close(self.proc.stdin.fileno())
+        self._process.abandon()
 
     def kill(self) -> None:
         """End the process at once, and what it has started with it."""
-        self._end_process()
+        self._check_that_it_is_ours()
+        self._process.kill()
         self._clean_up()
 
-    def _end_process(self) -> None:
-        if self.proc.poll() is None:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except (AttributeError, ProcessLookupError, PermissionError):
-                self.proc.kill()
-        self.proc.wait()
+    def _check_that_it_is_ours(self) -> None:
+        # In a fork the system calls would fail, or say that it has ended.
+        if not self._process.is_ours():
+            raise RuntimeError(f"{self.name} belongs to the process that started it")
 
     def _clean_up(self) -> None:
         """Give back what belonged to the process, which has ended."""
-        self._family.discard(self)
-        if self.proc.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self.proc.stdin.close()
-        if self._link is not None:
-            current().server_ended(self._link)
-        for drain in self._drains.values():
-            drain.join(1.0)
-        if self._sender is not None:
-            self._sender.close()
+        with self._cleaning:  # whoever comes second waits until it is done
+            if self._clean:
+                return
+            self._family.discard(self)
+            if self._link is not None:
+                current().server_ended(self._link)
+            self._process.give_back()
+            self._clean = True
 
     def __enter__(self) -> ProcessSpawner:
         return self
@@ -383,22 +280,5 @@ class ProcessSpawner:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self.stop()
-
-
-def _search_path(same_python: bool) -> list[str]:
-    """Where the child looks for modules.
-
-    The same Python gets the very path of this process. Another one has its
-    own, and is only told where these two packages are.
-    """
-    if same_python:
-        return [os.path.abspath(entry) for entry in sys.path]
-    return [str(Path(__file__).resolve().parents[1])]
-
-
-def _environment(changes: dict[str, str | None] | None) -> dict[str, str] | None:
-    if changes is None:
-        return None
-    merged = {**os.environ, **changes}
-    return {name: value for name, value in merged.items() if value is not None}
+        if self._process.is_ours():  # a fork may leave the block too
+            self.stop()

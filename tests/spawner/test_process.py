@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from conftest import eventually, open_descriptors
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
+from pyacq_rpc.peers.runtime import current
 from spawner import ProcessSpawner, SpawnError
+from spawner.family import EXIT_TIMEOUT, Family, Launcher
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,6 +148,80 @@ class TestFailing:
         with pytest.raises(ValueError, match="address"):
             ProcessSpawner(address="nowhere")
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"env": {"A": 1}}, {"log_level": object()}, {"executable": "/no/such/python"}],
+        ids=["environment", "configuration", "interpreter"],
+    )
+    def test_nothing_is_left_of_what_cannot_start(self, arguments):
+        ProcessSpawner().stop()  # starts what is started once
+        before = open_descriptors()
+        for _ in range(3):
+            with pytest.raises((TypeError, SpawnError)):
+                ProcessSpawner(**arguments)
+        assert open_descriptors() == before
+        assert not psutil.Process().children()
+
+    @pytest.mark.parametrize("delay", [0.0005, 0.001, 0.002, 0.004, 0.008, 0.02, 0.05])
+    def test_nothing_is_left_when_starting_is_interrupted(self, delay):
+        class Interrupt(BaseException):
+            pass
+
+        def interrupt(signum, frame):
+            raise Interrupt
+
+        ProcessSpawner().stop()
+        before = open_descriptors()
+        previous = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            with pytest.raises(Interrupt):
+                ProcessSpawner()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        # The launcher may still be about to find that nobody wants the process.
+        assert eventually(lambda: open_descriptors() == before)
+        assert eventually(lambda: not psutil.Process().children())
+
+    def test_one_given_up_before_its_turn_is_never_started(self, monkeypatch):
+        from spawner.start import NodeProcess
+
+        orders = []
+
+        class Later:
+            def run(self, order):
+                orders.append(order)
+                raise KeyboardInterrupt
+
+        process = NodeProcess("late", "discard", None)
+        with pytest.raises(KeyboardInterrupt):
+            process.start(Later(), None, {}, None, None)
+        process.cancel()
+        orders[0]()
+        assert process.proc is None
+
+    def test_a_long_report_with_braces_is_read_whole(self):
+        with pytest.raises(SpawnError, match="while it started") as caught:
+            ProcessSpawner(address="tcp://" + "}" * 300_000)
+        assert caught.value.exit_code == 1
+
+    def test_a_report_is_read_though_something_keeps_the_pipe_open(self, tmp_path):
+        script = tmp_path / "python"
+        script.write_text(
+            f"#!{sys.executable}\n"
+            "import json, os, subprocess, sys, time\n"
+            "fd = json.loads(sys.stdin.readline())['report_fd']\n"
+            "subprocess.Popen(['sleep', '60'], pass_fds=[fd])\n"
+            "os.write(fd, json.dumps({'error': 'no camera'}).encode() + b'\\n')\n"
+            "time.sleep(60)\n"
+        )
+        script.chmod(0o755)
+        started = time.monotonic()
+        with pytest.raises(SpawnError, match="no camera"):
+            ProcessSpawner(executable=str(script))
+        assert time.monotonic() - started < 10
+
 
 class TestEnding:
     def test_stop_asks_first(self):
@@ -216,6 +293,57 @@ class TestEnding:
         assert node.wait(10) == 7
         assert node.poll() == 7
 
+    def test_poll_gives_back_what_belonged_to_it(self):
+        ProcessSpawner(output="discard").stop()  # starts what is started once
+        before = len(open_descriptors())
+        node = ProcessSpawner(output="discard")
+        node.client.close_server()
+        assert eventually(lambda: node.poll() is not None)
+        assert node.poll() == 0
+        assert node not in current().attachment(Family)._running
+        assert eventually(lambda: len(open_descriptors()) <= before)
+
+    def test_its_end_may_be_noticed_by_several_threads(self):
+        node = ProcessSpawner(output="capture")
+        node.client.close_server()
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(act) for act in (node.stop, node.wait) * 4]
+            assert [future.result(20) for future in futures] == [0] * 8
+
+    def test_repr_changes_nothing(self):
+        node = ProcessSpawner()
+        node.client.close_server()
+        assert eventually(lambda: gone(node.pid))
+        assert "running" in repr(node)  # as far as was asked
+        assert node.proc.returncode is None
+        node.stop()
+        assert "exit code 0" in repr(node)
+
+    def test_stop_ends_one_that_cannot_be_asked(self, monkeypatch, caplog):
+        def fail(self):
+            raise RuntimeError("can't create new thread")
+
+        node = ProcessSpawner()
+        monkeypatch.setattr(ProcessSpawner, "ask_to_close", fail)
+        node.stop(1.0)
+        assert gone(node.pid)
+        assert "could not ask" in caplog.text
+
+    @pytest.mark.parametrize("output", ["capture", "inherit"])
+    def test_stop_does_not_wait_for_what_a_node_has_started(self, output):
+        node = ProcessSpawner(output=output)
+        there = node._import("subprocess").Popen(["sleep", "60"], start_new_session=True)
+        pid = there.pid._get_value()
+        node._import("os").write(2, b"the last words")
+        node.client.ping()
+        node.stop()
+        try:
+            assert node.stderr == "the last words"
+            assert not [t for t in threading.enumerate() if node.name in t.name]
+            assert not gone(pid)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
     def test_what_a_call_raises_does_not_end_the_node(self):
         with ProcessSpawner() as node:
             with pytest.raises(Exception, match="1") as caught:
@@ -231,6 +359,103 @@ class TestEnding:
             sqrt = second._import("math").sqrt
             first.stop()
             assert sqrt(4) == 2
+
+
+class TestManyAtExit:
+    def busy_nodes(self):
+        nodes = [ProcessSpawner() for _ in range(3)]
+        for node in nodes:
+            node._import("time").sleep(60, _sync="off")
+        return nodes
+
+    def test_busy_ones_end_at_the_same_time(self):
+        nodes = self.busy_nodes()
+        started = time.monotonic()
+        current().attachment(Family).stop()
+        # One after the other would take three times 1.5 s.
+        assert time.monotonic() - started < EXIT_TIMEOUT + 1.0
+        assert all(gone(node.pid) for node in nodes)
+        with pytest.raises(RuntimeError, match="is ending"):
+            ProcessSpawner()
+
+    def test_the_failure_of_one_is_told_and_stops_nothing(self, monkeypatch, caplog):
+        nodes = [ProcessSpawner() for _ in range(3)]
+        ask = ProcessSpawner.ask_to_close
+
+        def fail_once(node):
+            if node is nodes[1]:
+                raise OSError("no way")
+            ask(node)
+
+        monkeypatch.setattr(ProcessSpawner, "ask_to_close", fail_once)
+        current().attachment(Family).stop()
+        assert all(gone(node.pid) for node in nodes)
+        assert f"{nodes[1].name} could not be asked to close" in caplog.text
+        assert "no way" in caplog.text
+
+    def test_there_is_one_launcher_whoever_asks_first(self, monkeypatch):
+        at_once = threading.Barrier(8)
+        family = current().attachment(Family)
+        init = Launcher.__init__
+
+        def slow_init(self):
+            time.sleep(0.05)  # long enough for all to come by
+            init(self)
+
+        def first():
+            at_once.wait()
+            return family.launcher
+
+        monkeypatch.setattr(Launcher, "__init__", slow_init)
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(first) for _ in range(8)]
+            assert len({future.result() for future in futures}) == 1
+
+
+class TestForks:
+    """What a fork of this process can do to its nodes."""
+
+    @staticmethod
+    def in_a_fork(act):
+        """Return what `act` does there, as text."""
+        read, write = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # there are threads
+            pid = os.fork()
+        if pid == 0:
+            try:
+                answer = str(act())
+            except BaseException as error:  # noqa: BLE001  # it must not go on as a second pytest
+                answer = f"{type(error).__name__}: {error}"
+            os.write(write, answer.encode())
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            answer = pipe.read()
+        os.waitpid(pid, 0)
+        return answer
+
+    @pytest.mark.parametrize("act", ["stop", "kill", "poll", "wait", "ask_to_close"])
+    def test_it_cannot_end_them(self, act):
+        with ProcessSpawner(name="camera") as node:
+            answer = self.in_a_fork(getattr(node, act))
+            assert answer == "RuntimeError: camera belongs to the process that started it"
+            assert node._import("math").sqrt(4) == 2
+
+    def test_it_may_leave_the_block(self):
+        with ProcessSpawner() as node:
+            assert self.in_a_fork(lambda: node.__exit__(None, None, None)) == "None"
+            assert node._import("math").sqrt(4) == 2
+
+    def test_its_own_files_are_left_alone(self):
+        def read_a_file():
+            with open("/dev/zero", "rb", buffering=0) as file:
+                node.abandon()  # once more
+                del node.proc.stdin
+                return file.read(1)
+
+        with ProcessSpawner() as node:
+            assert self.in_a_fork(read_a_file) == str(b"\0")
 
 
 PARENT = """

@@ -8,7 +8,7 @@ prose. The order in which a connection may see them:
 * The server answers `Welcome`. The client need not wait for it: requests may
   follow the hello at once, since both travel in order.
 * `Request` is answered by exactly one `Result` or `Failure` of the same id,
-  unless its ``reply`` is ``'off'`` or it is withdrawn by `Cancel` in time.
+  unless its ``reply`` is ``'off'``.
 * `Release`, `Grant`, `Claim` and `Withdraw` keep the books of leases and are
   not answered.
 * `Goodbye` ends a connection, from either side.

@@ -57,6 +57,7 @@ def test_the_codes_of_errors():
         **code,
         "exception": "RemoteCallException",
         "stranger": "ServerDisconnected",
+        "withdrawn": "CancelledError",
     } == said
 
 

@@ -204,7 +204,8 @@ def test_over_inproc_too_a_closed_server_is_disconnected():
         "from pyacq_rpc import *; RPCClient('tcp://127.0.0.1:9').ping(sync='off')",
         (
             "from pyacq_rpc import *; import threading; s = RPCServer()\n"
-            "threading.Thread(target=s.run_forever, daemon=True).start(); RPCClient(s.address).ping()"
+            "threading.Thread(target=s.run_forever, daemon=True).start()\n"
+            "RPCClient(s.address).ping()"
         ),
         "from pyacq_rpc.peers.runtime import current; current().context.socket(1)",
     ],

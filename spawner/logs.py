@@ -44,6 +44,12 @@ QUEUE_LENGTH = 10_000
 PATIENCE_MS = 1000
 """How long a sender waits for a place in the queue before it drops a record."""
 
+QUIET_TIME = 0.3
+"""Seconds without a record after which a server that closes has had them all."""
+
+CLOSING_TIME = 3.0
+"""Seconds after which it closes even if records keep coming."""
+
 REORDER_DELAY = 0.1
 """Seconds that a record is held back for earlier ones from other processes."""
 
@@ -248,15 +254,23 @@ class LogServer:
             if not arrived:
                 timeout = REORDER_DELAY if self._held else None
                 wait_readable([int(self._socket.fd), self._waker.fd], timeout)
-        # What a child has sent before it ended may still be on its way.
-        while wait_readable([int(self._socket.fd)], REORDER_DELAY) and self._receive():
-            pass
-        self._receive()
+        self._receive_the_rest()
         self._hand_on(float("inf"))
         self._socket.close()
         self._waker.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _receive_the_rest(self) -> None:
+        """Take what was sent before and is on its way still, until all is quiet."""
+        deadline = time.monotonic() + CLOSING_TIME
+        quiet_at = time.monotonic() + QUIET_TIME
+        while (left := min(quiet_at, deadline) - time.monotonic()) > 0:
+            # A sender that connects makes the descriptor readable, too.
+            if self._receive():
+                quiet_at = time.monotonic() + QUIET_TIME
+            else:
+                wait_readable([int(self._socket.fd)], left)
 
     def _receive(self) -> bool:
         """Take what has arrived, a queue's length at most."""

@@ -13,6 +13,7 @@ class Thing:
     def __init__(self) -> None:
         self.log: list[Any] = []
         self.value = 0
+        self.gate = threading.Event()
 
     def add(self, a: Any, b: Any) -> Any:
         return a + b
@@ -34,6 +35,10 @@ class Thing:
     def sleep(self, seconds: float) -> float:
         time.sleep(seconds)
         return seconds
+
+    def wait(self) -> bool:
+        """Keep the server busy until `gate` is opened."""
+        return self.gate.wait(20)
 
     def fail(self, message: str) -> None:
         raise ValueError(message)

@@ -362,13 +362,14 @@ class TestFutures:
         with pytest.raises(ValueError, match="x"):
             future.result()
 
-    def test_cancel_withdraws_what_has_not_begun(self, thing):
-        blocker = thing.sleep(0.3, _sync="async")
+    def test_cancel_withdraws_what_has_not_begun(self, server, thing):
+        blocker = thing.wait(_sync="async")
         futures = [thing.note(n, _sync="async") for n in range(5)]
         assert futures[2].cancel()
         assert futures[2].cancelled()
         with pytest.raises(concurrent.futures.CancelledError):
             futures[2].result()
+        server["thing"].gate.set()
         blocker.result()
         assert thing.notes() == [0, 1, 3, 4]
 

@@ -30,22 +30,25 @@ def thing(server, client):
     return client["thing"]
 
 
-def test_a_cancelled_future_is_done_for_those_who_wait(thing):
-    blocker = thing.sleep(0.2, _sync="async")
+def test_a_cancelled_future_is_done_for_those_who_wait(server, thing):
+    blocker = thing.wait(_sync="async")
     future = thing.add(1, 2, _sync="async")
     threading.Timer(0.05, future.cancel).start()
     assert concurrent.futures.wait([future], timeout=10).done == {future}
     assert list(concurrent.futures.as_completed([future], timeout=10)) == [future]
     assert future.cancel()
+    server["thing"].gate.set()
     blocker.result()
 
 
-def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(thing, client):
+def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(server, thing, client):
     got = []
+    thing.wait(_sync="off")
     with client.channel._lock:  # nobody reads meanwhile: both answers come at once
         first = thing.add(1, 2, _sync="async")
         second = thing.add(3, 4, _sync="async")
         first.add_done_callback(lambda _: got.append(second.result(10)))
+        server["thing"].gate.set()
         assert eventually(lambda: len(thing_log(client)) == 2)
     assert eventually(lambda: got == [7])
 
@@ -64,31 +67,34 @@ def test_a_callback_that_exits_does_not_end_the_io_thread(thing, client, caplog)
     assert eventually(future.done)
 
 
-def test_cancelling_a_thousand_calls_takes_no_time_each(thing):
-    blocker = thing.sleep(0.3, _sync="async")
+def test_cancelling_a_thousand_calls_takes_no_time_each(server, thing):
+    blocker = thing.wait(_sync="async")
     futures = [thing.note(n, _sync="async") for n in range(2000)]
     assert all(future.cancel() for future in futures)
     started = time.monotonic()
+    server["thing"].gate.set()
     blocker.result()
     assert thing.notes() == []
     assert time.monotonic() - started < 5
 
 
-def test_cancelling_withdraws_a_call_with_a_large_array(thing):
-    blocker = thing.sleep(0.2, _sync="async")
+def test_cancelling_withdraws_a_call_with_a_large_array(server, thing):
+    blocker = thing.wait(_sync="async")
     assert thing.note(np.zeros(1_000_000), _sync="async").cancel()
+    server["thing"].gate.set()
     blocker.result()
     assert thing.notes() == []
 
 
-def test_what_a_withdrawn_call_carried_is_let_go(thing):
+def test_what_a_withdrawn_call_carried_is_let_go(server, thing):
     import weakref
 
     mine = Thing()
     seen = weakref.ref(mine)
-    blocker = thing.sleep(0.2, _sync="async")
+    blocker = thing.wait(_sync="async")
     thing.note(mine, _sync="async").cancel()
     del mine
+    server["thing"].gate.set()
     blocker.result()
     assert eventually(lambda: gc.collect() >= 0 and seen() is None)
 
@@ -132,12 +138,13 @@ def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thi
 
 
 def test_a_client_that_comes_and_goes_while_the_server_is_busy_is_forgotten(server, thing):
-    blocker = thing.sleep(0.5, _sync="async")
+    blocker = thing.wait(_sync="async")
     for _ in range(3):
         with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
             raw.linger = 500
             raw.connect(server.address)
             raw.send_multipart(codec_named("msgpack").encode(Hello(1, "x", {}), None))
+    server["thing"].gate.set()
     blocker.result()
     assert eventually(lambda: len(server._connections) == 1)
 

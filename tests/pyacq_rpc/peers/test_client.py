@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import eventually
-from things import Thing
+from things import Thing, open_after_a_moment
 
 from pyacq_rpc import (
     CallTimeout,
@@ -369,7 +369,7 @@ class TestFutures:
         assert futures[2].cancelled()
         with pytest.raises(concurrent.futures.CancelledError):
             futures[2].result()
-        server["thing"].gate.set()
+        open_after_a_moment(server["thing"].gate)
         blocker.result()
         assert thing.notes() == [0, 1, 3, 4]
 

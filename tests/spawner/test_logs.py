@@ -16,7 +16,7 @@ from conftest import eventually
 
 import pyacq_rpc
 from spawner import LogServer, ProcessSpawner, get_log_address, start_log_server
-from spawner.logs import QUEUE_LENGTH, LogSender
+from spawner.logs import LogSender
 
 ROOT = Path(__file__).parents[2]
 
@@ -313,7 +313,3 @@ def test_its_socket_file_is_only_for_this_user(logger):
         directory = os.path.dirname(server.address.removeprefix("ipc://"))
         assert os.stat(directory).st_mode & 0o077 == 0
     assert not os.path.exists(directory)
-
-
-def test_the_queues_are_bounded():
-    assert QUEUE_LENGTH <= 100_000

@@ -93,7 +93,7 @@ def client(server: RPCServer) -> RPCClient:
 @pytest.fixture(autouse=True)
 def doctest_names(doctest_namespace: dict[str, object]) -> None:
     """What the examples in docstrings may use without importing it."""
-    from pyacq_rpc.peers.server import start_background
+    from pyacq_rpc.peers.background import start_background
     from spawner.logs import LogSender, LogServer
 
     doctest_namespace.update(vars(pyacq_rpc))

@@ -121,7 +121,7 @@ def test_short_lived_threads_leak_clients_and_descriptors(server, client, thing)
         thread.start()
         thread.join()
     assert eventually(lambda: len(open_descriptors()) <= before)
-    assert eventually(lambda: len(server._connections) == 1)
+    assert eventually(lambda: len(server.listener.connections) == 1)
 
 
 def test_close_before_running_hangs():

@@ -16,6 +16,7 @@ import collections
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
@@ -84,10 +85,12 @@ class Channel:
         self._released: collections.deque[str] = collections.deque()
         self._release_noted = False
         self._server_closed = False
+        self._farewell: str | None = None
         self._connected = address.startswith("inproc:")
         self._leases_opened = 0
         self._leases_released = 0
-        self._inbox: collections.deque[list[Any]] = collections.deque()
+        # Messages, and at the end what has become of the server.
+        self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
         self._socket = connect_dealer(runtime.context, address)
@@ -225,15 +228,20 @@ class Channel:
             events = self._monitor.events()
             self._connected = self._connected or bool(events)
             lost = any(not connected for connected, _ in events)
-            # What the server sent before it died is there still.
-            if lost:
-                self._read()
         self.deliver()
         if lost:
             self.lose("has died")
 
+    def farewell(self, what: str) -> Callable[[], object]:
+        """The server has said that it ends this; return what has to be done about it.
+
+        Until that is done, another thread may have noticed that it is gone.
+        """
+        self._farewell = what
+        return partial(self._lose, what)
+
     def lose(self, what: str) -> None:
-        """The server is gone for good.
+        """The server is gone for good; what it sent before is still delivered.
 
         Parameters
         ----------
@@ -241,8 +249,15 @@ class Channel:
             What has become of it, as the end of a sentence.
         """
         with self._lock:
+            self._read()
+            self._inbox.append(what)
+        self.deliver()
+
+    def _lose(self, what: str) -> None:
+        with self._lock:
             if self.closed:
                 return
+            what = self._farewell or what
             self.gone = ServerDisconnected(f"the server at {self.address} {what}")
             self._released.clear()
             self._close_socket(linger=0)
@@ -315,13 +330,18 @@ class Channel:
         while self._inbox and self._decoding.acquire(blocking=False):
             try:
                 while self._inbox:
-                    effect = self._receiver.receive(self._inbox[0])
+                    effect = self._effect_of(self._inbox[0])
                     if effect is not None:
                         self._effects.append(effect)
                     self._inbox.popleft()
             finally:
                 self._decoding.release()
             self._receiver.received()
+
+    def _effect_of(self, arrived: list[Any] | str) -> Callable[[], object] | None:
+        if isinstance(arrived, str):
+            return partial(self._lose, arrived)
+        return self._receiver.receive(arrived)
 
     # -- what the I/O thread asks ------------------------------------------------
 

@@ -1,38 +1,20 @@
-"""`RPCClient`: one thread's connection to one server.
-
-Who reads the socket. The thread that waits for an answer reads it itself, so
-that no other thread has to wake up first; when nobody waits, the I/O thread
-(`watcher.py`) reads what arrives, so that futures complete by themselves.
-"""
+"""`RPCClient`: one thread's connection to one server, as a user sees it."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import itertools
-import logging
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from ..errors import CallTimeout, ProtocolError, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy
-from ..session.remote_errors import rebuild
+from ..errors import CallTimeout, ServerDisconnected
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
 from ..transport.sockets import clean_address
-from ..transport.waiting import wait_readable
-from ..wire import messages
-from ..wire.codecs import codec_named, codec_of
-from ..wire.messages import Failure, Goodbye, Reference, Request, Result, Welcome
-from ..wire.values import Undecodable
-from .channel import Channel
-from .exchange import Outgoing, refuse, resolve
+from ..wire.codecs import codec_named
+from .conversation import Conversation
 from .future import Future
-from .pending import Pending, PendingRequests
 from .runtime import current
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
-
-_log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
@@ -79,15 +61,12 @@ class RPCClient:
         self.address = clean_address(address)
         self.reentrant = reentrant
         self.timeout: float | None = DEFAULT_TIMEOUT
-        self.server_id: str | None = None
         self._runtime = current()
         self._thread = self._runtime.thread()
-        self._codec = codec_named(serializer)
-        self._ids = itertools.count(1)
-        self._pending = PendingRequests()
-        self._waiting = 0
-        self._armed = False
-        self.channel = Channel(self._runtime, self.address, self._codec, self)
+        self._conversation = Conversation(
+            self._runtime, self._thread, self.address, codec_named(serializer), self._leave_thread
+        )
+        self.channel = self._conversation.channel
         self._thread.made.add(self)
         known = self._thread.clients.get(self.address)
         if known is None or known.closed():
@@ -107,6 +86,11 @@ class RPCClient:
         if server is not None and server.address == address:
             return None
         return runtime.client_at(address)
+
+    @property
+    def server_id(self) -> str | None:
+        """The server's incarnation, once it has answered."""
+        return self._conversation.server_id
 
     def __repr__(self) -> str:
         state = "disconnected" if self.channel.gone else "closed" if self.closed() else "open"
@@ -275,33 +259,20 @@ class RPCClient:
         if sync not in (None, "sync", "async", "off"):
             raise ValueError(f"sync is one of sync, async, off; not {sync!r}")
         self._check_usable()
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
-        reply = "off" if sync == "off" else return_type or "auto"
-        request = Request(next(self._ids), action, reply, opts or {})
-        future = None if sync == "off" else Future(self, request.id)
-        try:
-            frames = self._codec.encode(request, outgoing.refer)
-            if future is not None:
-                self._pending.add(request.id, Pending(future, outgoing, holding))
-            self.channel.send(frames)
-        except BaseException:
-            self._pending.discard(request.id)
-            outgoing.undo()
-            raise
-        if future is None:
-            if outgoing.leases or outgoing.grants or self._is_foreign(holding):
-                self._hold_until_arrived(outgoing, holding)
+        conversation = self._conversation
+        if sync == "off":
+            conversation.tell(action, opts or {}, holding)
             return None
-        if sync == "async" or self._runtime.watcher.is_current():
-            self._arm()
+        future = conversation.ask(action, opts or {}, return_type or "auto", self, holding)
         if sync == "async":
+            conversation.arm()
             return future
         try:
             self.process_until_future(
                 future, self.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
             )
         except BaseException:
-            self._pending.abandon(request.id)  # its late answer is dropped
+            conversation.abandon(future.request_id)  # its late answer is dropped
             raise
         try:
             return future.result(0)
@@ -321,40 +292,7 @@ class RPCClient:
                 " get this thread's own with RPCClient.get_client(address)"
             )
 
-    def _is_foreign(self, lease: object) -> bool:
-        return isinstance(lease, Lease) and lease.home is not self.channel
-
-    def _hold_until_arrived(self, outgoing: Outgoing, holding: object) -> None:
-        """Keep what a request without an answer refers to until it is there.
-
-        The server takes our messages in order: once it answers the next one,
-        it has had that request too.
-        """
-        ping = Request(next(self._ids), "ping", "ack", {})
-        self._pending.add(ping.id, Pending(None, outgoing, holding))
-        self.channel.send(self._codec.encode(ping, refuse))
-        self._arm()
-
-    def _arm(self) -> None:
-        """Have the I/O thread read the channel while nobody else does."""
-        if not self._armed:
-            self._armed = True
-            self._runtime.watcher.poke()
-
-    # -- receiving: see `channel.Receiver` -------------------------------------
-
-    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
-        """Decode one message, and return what has to be done about it."""
-        try:
-            return self._effect_of(frames)
-        except Exception:  # noqa: BLE001  # one bad message must not lose the others
-            _log.exception("%r: a message could not be taken in", self)
-            return None
-
-    def received(self) -> None:
-        """Something was done: if the owner waits, it has to look again."""
-        if self._waiting and not self._thread.is_current():
-            self._thread.waker.wake()
+    # -- receiving ---------------------------------------------------------
 
     def process_msg(self, msg: list[Any]) -> None:
         """Take in one message of the server: give its future what it brings.
@@ -364,74 +302,9 @@ class RPCClient:
         msg : list of zmq.Frame
             The frames of the message.
         """
-        effect = self._effect_of(msg)
+        effect = self._conversation.effect_of(msg)
         if effect is not None:
             effect()
-
-    def lost(self, error: ServerDisconnected) -> None:
-        """The server is gone: everything that waits for it fails."""
-        if self.server_id is not None:
-            self._runtime.server_gone(self.address, self.server_id)
-        self._leave_thread()
-        self._fail_pending(error)
-
-    def unattended(self) -> bool:
-        """Whether answers are to come and nobody waits for them here."""
-        if not self._armed or self._waiting:
-            return False
-        if not self._pending:
-            self._armed = False
-            # A request that was sent just now has found itself armed.
-            self._armed = bool(self._pending)
-        return self._armed
-
-    def _effect_of(self, frames: list[Any]) -> Callable[[], object] | None:
-        try:
-            buffers = [frame.buffer for frame in frames]
-            message = codec_of(buffers).decode(buffers, self._resolve)
-        except Undecodable as undecodable:
-            message = undecodable.partial
-            if isinstance(message, Result):
-                return self._answer(message.id, None, undecodable.error)
-        except ProtocolError as error:
-            _log.error("%r: dropped a malformed message: %s", self, error)
-            return None
-        if isinstance(message, Result):
-            return self._answer(message.id, message.value, None)
-        if isinstance(message, Failure):
-            return self._effect_of_failure(message)
-        if isinstance(message, Welcome):
-            self.server_id = message.server
-        elif isinstance(message, Goodbye):
-            return partial(self.channel.lose, f"has closed ({message.reason})")
-        else:
-            _log.error("%r: a server does not send %s", self, type(message).__name__)
-        return None
-
-    def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
-        if failure.id is not None:
-            if failure.code == "withdrawn":
-                return partial(self._pending.withdrawn, failure.id)
-            return self._answer(failure.id, None, rebuild(failure))
-        if failure.code == "stranger":
-            return partial(self.channel.lose, "has been replaced by another one")
-        if self.server_id is None:
-            return partial(self.channel.lose, f"has refused this client: {failure.message}")
-        _log.error("%r: the server could not read a message: %s", self, failure.message)
-        return None
-
-    def _answer(
-        self, request_id: int, value: Any, error: Exception | None
-    ) -> Callable[[], object] | None:
-        if self._pending.answered(request_id) is None:
-            return None
-        return partial(self._pending.complete, request_id, value, error)
-
-    def _resolve(self, reference: Reference) -> object:
-        owner = self._thread.server or self._runtime.callbacks
-        return resolve(self._runtime, owner, self.channel, reference)
-
-    # -- waiting -----------------------------------------------------------
 
     def process_until_future(self, future: Future, timeout: float | None = None) -> None:
         """Take in messages until `future` is done.
@@ -449,40 +322,7 @@ class RPCClient:
         CallTimeout
             If it is not done by then.
         """
-        if self._runtime.watcher.is_current():
-            self._runtime.watcher.run_until(future, timeout)
-            if not future.done():
-                raise CallTimeout(self._describe_silence(timeout))
-            return
-        deadline = None if timeout is None else time.monotonic() + timeout
-        thread = self._thread
-        self._waiting += 1
-        try:
-            while True:
-                self.channel.pump()
-                if future.done():
-                    return
-                server = thread.server if self.reentrant else None
-                if server is not None and server.serve_ready():
-                    continue
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    raise CallTimeout(self._describe_silence(timeout))
-                fds = [self.channel.fd, thread.waker.fd]
-                if server is not None:
-                    fds += server.fds()
-                    due = server.timers.due_in()
-                    if due is not None:
-                        left = due if left is None else min(left, due)
-                if thread.waker.fd in wait_readable(fds, left):
-                    thread.waker.clear()
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                # Meanwhile the I/O thread has left this channel alone.
-                self._armed = False
-                if self._pending:
-                    self._arm()
+        self._conversation.wait(future, timeout, self.reentrant)
 
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Wait for a future of this client, from whichever thread."""
@@ -496,18 +336,9 @@ class RPCClient:
         else:
             concurrent.futures.wait([future], timeout)
 
-    def _describe_silence(self, timeout: float | None) -> str:
-        if self.server_id is None:
-            return (
-                f"no answer from {self.address} after {timeout} s, and no sign of a server"
-                " there: either none is listening, or it has been busy all the time"
-            )
-        return f"no answer from the server at {self.address} after {timeout} s: it is busy"
-
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""
-        if self._pending.abandon(request_id):
-            self.channel.note(messages.Cancel(request_id))
+        self._conversation.cancel(request_id)
 
     # -- beginning and end -------------------------------------------------
 
@@ -550,9 +381,7 @@ class RPCClient:
         Calls that wait for an answer get `ServerDisconnected`. A later use of
         a proxy makes a new client.
         """
-        if self.channel.close():
-            self._leave_thread()
-            self._fail_pending(self.channel.reason())
+        self._conversation.close()
 
     def _leave_thread(self) -> None:
         self._thread.made.discard(self)
@@ -568,13 +397,8 @@ class RPCClient:
 
     def depended_on(self) -> bool:
         """Whether answers are to come, or leases are held through this client."""
-        return bool(self._pending) or self.channel.live_leases() > 0
+        return self.has_pending() or self.channel.live_leases() > 0
 
     def has_pending(self) -> bool:
         """Whether answers are to come."""
-        return bool(self._pending)
-
-    def _fail_pending(self, error: ServerDisconnected) -> None:
-        self._pending.fail_all(error)
-        if self._waiting:
-            self._thread.waker.wake()
+        return self._conversation.has_pending()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..session.proxy import Client
     from .channel import Channel
     from .client import RPCClient
+    from .listener import Listener
     from .server import ServerCore
     from .watcher import Watcher
 
@@ -131,7 +132,7 @@ class Runtime:
         # Its own lock, since whoever holds it waits for another thread.
         self._callbacks_lock = threading.Lock()
         self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
-        self._serving: weakref.WeakSet[ServerCore] = weakref.WeakSet()
+        self._serving: dict[weakref.ref[ServerCore], Listener] = {}
         self._at_exit: list[Callable[[], None]] = []
         self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
         self._attached: dict[Any, Any] = {}
@@ -170,6 +171,10 @@ class Runtime:
     def server_gone(self, address: str, server_id: str) -> None:
         """Note that an incarnation of a server is dead."""
         self.link(address, server_id).gone = True
+        with self.lock:
+            # The next one there may know us by another name.
+            if not any(client.address == address and not client.closed() for client in self._open):
+                self._peers.pop(address, None)
 
     def peer_name(self, address: str) -> str:
         """Return what this process calls itself towards the server there.
@@ -212,7 +217,7 @@ class Runtime:
             return state.server
         with self._callbacks_lock:
             if self.callbacks is None or not self.callbacks.running():
-                from .server import start_background
+                from .background import start_background
 
                 self.callbacks = start_background("callbacks")
             return self.callbacks
@@ -226,15 +231,21 @@ class Runtime:
                 return client.channel
         return None
 
-    def opened(self, thing: RPCClient | ServerCore) -> None:
-        """Remember what has to be closed at exit."""
+    def opened(self, client: RPCClient) -> None:
+        """Remember a client, which has to be closed at exit."""
         with self.lock:
-            from .client import RPCClient
+            self._open.add(client)
 
-            if isinstance(thing, RPCClient):
-                self._open.add(thing)
-            else:
-                self._serving.add(thing)
+    def serving(self, server: ServerCore) -> None:
+        """Remember a server, which has to be closed at exit or when it is dropped."""
+
+        def dropped(reference: weakref.ref[ServerCore]) -> None:
+            listener.close()
+            self._serving.pop(reference, None)
+
+        listener = server.listener
+        with self.lock:
+            self._serving[weakref.ref(server, dropped)] = listener
 
     def attachment(self, kind: Callable[[Runtime], T]) -> T:
         """Return the one object of this kind that belongs to this runtime.
@@ -283,11 +294,17 @@ class Runtime:
                 _log.exception("an exit hook failed: %r", hook)
         # Clients first: those of our own servers then end without lingering.
         self._close_clients()
-        servers = list(self._serving)
-        for server in servers:
-            server.close()
+        serving = list(self._serving.items())
+        for reference, listener in serving:
+            server = reference()
+            (listener if server is None else server).close()
+            del server
         deadline = time.monotonic() + SERVER_GRACE
-        stuck = [s for s in servers if not s.wait_closed(max(0.0, deadline - time.monotonic()))]
+        stuck = [
+            reference()
+            for reference, listener in serving
+            if not listener.wait_closed(max(0.0, deadline - time.monotonic()))
+        ]
         if stuck:
             _log.warning("left open at exit, busy in a call: %s", stuck)
         self.closed = True

@@ -16,7 +16,7 @@ import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Union
 
-from ..errors import ProtocolError, RPCError, SerializationError
+from ..errors import ProtocolError, SerializationError
 from .messages import Message, Reference, Target, parse
 from .records import lower_namedtuple, raise_namedtuple
 from .registry import Buffer, TypeRegistry
@@ -353,7 +353,7 @@ class Raising:
             raise ProtocolError("a registered type is named by a string")
         try:
             return self._registry.decode(name, payload)
-        except RPCError:
+        except (ProtocolError, SerializationError):
             raise
         except Exception as error:
             # Its sender may have meant well: the two sides know the type differently.

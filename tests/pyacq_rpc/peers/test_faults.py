@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import gc
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ import zmq
 from conftest import eventually, open_descriptors
 from things import Thing, open_after_a_moment
 
-from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc import RPCClient, RPCServer, register_type, unregister_type
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Hello
 from spawner import ProcessSpawner
@@ -118,6 +121,27 @@ def test_what_was_sent_to_a_killed_node_is_let_go():
     assert eventually(lambda: gc.collect() >= 0 and all(ref() is None for ref in seen))
 
 
+def test_an_answer_that_is_being_decoded_when_its_node_dies_is_an_answer():
+    with ProcessSpawner() as proc:
+        client = proc.client
+        numerator = proc._import("operator").attrgetter("numerator")
+        fraction = proc._import("fractions").Fraction
+        proc._import("pyacq_rpc").register_type(fraction, "test.slow", numerator, numerator)
+
+        def decode(payload):
+            os.kill(proc.pid, signal.SIGKILL)
+            # It must not be given up meanwhile.
+            assert not eventually(client.closed, 0.5)
+            return Fraction(payload)
+
+        register_type(Fraction, "test.slow", lambda value: value.numerator, decode)
+        try:
+            assert fraction(7, _return_type="value") == 7
+        finally:
+            unregister_type(Fraction)
+        assert eventually(client.disconnected)
+
+
 def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thing):
     other = RPCServer(name="other")
     thread = threading.Thread(target=other.run_forever)
@@ -147,7 +171,7 @@ def test_a_client_that_comes_and_goes_while_the_server_is_busy_is_forgotten(serv
             raw.send_multipart(codec_named("msgpack").encode(Hello(1, "x", {}), None))
     server["thing"].gate.set()
     blocker.result()
-    assert eventually(lambda: len(server._connections) == 1)
+    assert eventually(lambda: len(server.listener.connections) == 1)
 
 
 def test_the_second_client_of_a_thread_is_closed_with_it(server, thing):

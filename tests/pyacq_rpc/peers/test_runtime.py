@@ -9,7 +9,7 @@ from things import Thing
 
 import pyacq_rpc
 from pyacq_rpc import RPCClient, RPCServer, ServerDisconnected
-from pyacq_rpc.peers.server import start_background
+from pyacq_rpc.peers.background import start_background
 
 
 def test_a_thousand_short_threads_leave_no_descriptor(server, client):
@@ -32,7 +32,7 @@ def test_a_thousand_short_threads_leave_no_descriptor(server, client):
     assert answers == [3] * 1000
     assert eventually(lambda: len(open_descriptors()) <= before + 2)
     assert eventually(lambda: len(server["thing"].log) == 1000)
-    assert eventually(lambda: len(server._connections) == 1)
+    assert eventually(lambda: len(server.listener.connections) == 1)
 
 
 def test_a_future_outlives_its_thread(server, client):
@@ -46,7 +46,7 @@ def test_a_future_outlives_its_thread(server, client):
     thread.start()
     thread.join()
     assert futures[0].result(10) == 0.2
-    assert eventually(lambda: len(server._connections) <= 1)
+    assert eventually(lambda: len(server.listener.connections) <= 1)
 
 
 def test_proxies_work_from_any_thread(server, client):
@@ -109,3 +109,14 @@ def test_a_runtime_has_one_attachment_of_a_kind():
     old = current().attachment(Kind)
     pyacq_rpc.reset()
     assert current().attachment(Kind) is not old
+
+
+def test_servers_that_are_gone_are_forgotten():
+    from pyacq_rpc.peers.runtime import current
+
+    for _ in range(3):
+        server = start_background("short-lived")
+        RPCClient(server.address).ping()
+        assert len(current()._peers) == 1
+        server.close()
+        assert eventually(lambda: not current()._peers)

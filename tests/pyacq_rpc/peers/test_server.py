@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 import time
 
 import pytest
 import zmq
-from conftest import eventually
+from conftest import eventually, open_descriptors
 from things import Thing
 
-from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer
+import pyacq_rpc
+from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer, ServerDisconnected
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Failure, Hello, Request, Result, Welcome
 
@@ -240,6 +243,46 @@ class TestClosing:
             RPCServer(server.address)
 
 
+class TestDropped:
+    """A server that nobody holds any more is closed when it is collected."""
+
+    def test_its_socket_and_descriptors_are_closed(self):
+        server = RPCServer()
+        listener = server.listener
+        before = len(open_descriptors())
+        del server
+        gc.collect()
+        assert listener.closed()
+        assert len(open_descriptors()) < before
+
+    def test_one_that_was_refused_by_its_thread(self):
+        with contextlib.closing(RPCServer()) as first:
+            first.run_lazy()
+            with pytest.raises(RuntimeError, match="already has a server"):
+                RPCServer().run_lazy()
+            gc.collect()
+            assert first.running()
+
+    def test_its_clients_are_told(self):
+        server = RPCServer()
+        client = RPCClient(server.address)
+        while not client.welcomed():
+            server.serve_ready()
+        del server
+        gc.collect()
+        with pytest.raises(ServerDisconnected, match="has closed"):
+            client.ping()
+
+    def test_at_exit_before_it_is_collected(self):
+        gc.disable()
+        try:
+            listener = RPCServer().listener
+            pyacq_rpc.reset()
+            assert listener.closed()
+        finally:
+            gc.enable()
+
+
 class TestOneForEachThread:
     def test_a_second_server_is_refused(self):
         first, second = RPCServer(), RPCServer()
@@ -271,4 +314,4 @@ def test_the_leases_of_a_client_that_vanishes_come_back(server, client, raw):
 def test_identities_are_random(server):
     clients = [RPCClient(server.address) for _ in range(20)]
     assert {c.ping() for c in clients} == {"pong"}
-    assert len(server._connections) == 20
+    assert len(server.listener.connections) == 20

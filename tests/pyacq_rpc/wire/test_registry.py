@@ -5,7 +5,13 @@ from fractions import Fraction
 
 import pytest
 
-from pyacq_rpc import ProtocolError, SerializationError, register_type, unregister_type
+from pyacq_rpc import (
+    ProtocolError,
+    SerializationError,
+    ServerDisconnected,
+    register_type,
+    unregister_type,
+)
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.json_codec import JsonCodec
 from pyacq_rpc.wire.messages import Reference, Result
@@ -67,6 +73,15 @@ def test_a_decoder_that_fails_spoils_its_own_message_only(codec, types):
     with pytest.raises(Undecodable, match="ZeroDivisionError") as caught:
         through(codec, [Fraction(1), 2])
     assert caught.value.partial == Result(1, [None, 2])
+
+
+def test_a_decoder_that_meets_a_dead_server_does_not_call_its_payload_malformed(codec, types):
+    def decode(payload):
+        raise ServerDisconnected("the server that it asked is gone")
+
+    types.register(Fraction, "fraction", encode=str, decode=decode)
+    with pytest.raises(Undecodable, match="the server that it asked is gone"):
+        through(codec, Fraction(1, 2))
 
 
 def test_a_decoder_may_call_its_payload_malformed(codec, types):

@@ -1,0 +1,77 @@
+"""One request to one answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RPCError
+from ..session.dispatch import UserError
+from ..session.remote_errors import describe, failure_of_error
+from ..wire.messages import Failure, Request, Result
+from .connection import Connection
+from .exchange import Outgoing, refuse
+
+if TYPE_CHECKING:
+    from .server import ServerCore
+
+__all__ = ["failure_of", "run_request"]
+
+_log = logging.getLogger(__name__)
+
+
+def run_request(server: ServerCore, connection: Connection, request: Request) -> None:
+    """Carry out a request, and send the client its answer.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If there was one; the client has been told all the same.
+    """
+    outgoing = Outgoing(server.runtime, server.state(), None, connection.peer)
+    interrupt: KeyboardInterrupt | None = None
+    frames = None
+    try:
+        frames = _frames_of_result(server, connection, request, outgoing)
+    except BaseException as error:  # noqa: BLE001  # user code may raise anything
+        outgoing.undo()
+        raised = error.error if isinstance(error, UserError) else error
+        if isinstance(raised, KeyboardInterrupt):
+            interrupt = raised
+        failure = failure_of(request.id, error)
+        if request.reply != "off":
+            frames = connection.codec.encode(failure, refuse)
+        elif interrupt is None and not (isinstance(raised, SystemExit) and not server.running()):
+            _log.error("%r: a call that wanted no answer failed:\n%s", server, failure.traceback)
+        del raised
+    del request
+    if frames is not None and server.listener.send(connection.identity, frames):
+        connection.handed.extend(outgoing.grants)
+    elif frames is not None:
+        outgoing.undo()
+    if interrupt is not None:
+        raise interrupt
+
+
+def _frames_of_result(
+    server: ServerCore, connection: Connection, request: Request, outgoing: Outgoing
+) -> list[Any] | None:
+    result = server.dispatcher.run(request.action, request.options)
+    reply = request.reply
+    if reply == "off":
+        return None
+    if reply == "ack":
+        result = None
+    elif reply == "proxy":
+        result = outgoing.refer(result)
+    refer = refuse if reply == "value" else outgoing.refer
+    return connection.codec.encode(Result(request.id, result), refer)
+
+
+def failure_of(request_id: int, error: BaseException) -> Failure:
+    """Describe why a request has failed: the user's code, or what we say."""
+    if isinstance(error, UserError):
+        return describe(request_id, error.error)
+    if isinstance(error, RPCError):
+        return failure_of_error(request_id, error)
+    return describe(request_id, error)

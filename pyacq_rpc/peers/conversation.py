@@ -1,0 +1,315 @@
+"""The requests of one client, their answers, and waiting for those.
+
+Who reads the socket. The thread that waits for an answer reads it itself, so
+that no other thread has to wake up first; when nobody waits, the I/O thread
+(`watcher.py`) reads what arrives, so that futures complete by themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..errors import CallTimeout, ProtocolError, ServerDisconnected
+from ..session.proxy import Lease
+from ..session.remote_errors import rebuild
+from ..transport.waiting import wait_readable
+from ..wire.codecs import Codec, codec_of
+from ..wire.messages import Cancel, Failure, Goodbye, Reference, Request, Result, Welcome
+from ..wire.values import Undecodable
+from .channel import Channel
+from .exchange import Outgoing, refuse, resolve
+from .future import Answerer, Future
+from .pending import Pending, PendingRequests
+from .runtime import Runtime, ThreadState
+
+__all__ = ["Conversation"]
+
+_log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """What one client and its server have to say to each other.
+
+    Parameters
+    ----------
+    runtime : Runtime
+    thread : ThreadState
+        The thread that the client belongs to.
+    address : str
+        Where the server listens.
+    codec : Codec
+        How messages are written.
+    ended : callable
+        Called when the server is gone, or the client has closed.
+
+    Attributes
+    ----------
+    channel : Channel
+        The connection.
+    server_id : str or None
+        The server's incarnation, once it has answered the hello.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        thread: ThreadState,
+        address: str,
+        codec: Codec,
+        ended: Callable[[], None],
+    ) -> None:
+        self.address = address
+        self.server_id: str | None = None
+        self._runtime = runtime
+        self._thread = thread
+        self._codec = codec
+        self._ended = ended
+        self._ids = itertools.count(1)
+        self._pending = PendingRequests()
+        self._waiting = 0
+        self._armed = False
+        self.channel = Channel(runtime, address, codec, self)
+
+    def has_pending(self) -> bool:
+        """Whether answers are to come."""
+        return bool(self._pending)
+
+    # -- sending -----------------------------------------------------------
+
+    def ask(
+        self,
+        action: str,
+        options: dict[str, Any],
+        reply: str,
+        answerer: Answerer,
+        holding: object,
+    ) -> Future:
+        """Send a request, and return the future of its answer.
+
+        Somebody has to wait for that, or else to call `arm`.
+
+        Parameters
+        ----------
+        action : str
+        options : dict
+        reply : {'auto', 'proxy', 'value', 'ack'}
+        answerer : Answerer
+            Waits for the future, when that is asked to.
+        holding : object
+            Kept alive until the request has arrived.
+        """
+        request = Request(next(self._ids), action, reply, options)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        future = Future(answerer, request.id)
+        try:
+            frames = self._codec.encode(request, outgoing.refer)
+            self._pending.add(request.id, Pending(future, outgoing, holding))
+            self.channel.send(frames)
+        except BaseException:
+            self._pending.discard(request.id)
+            outgoing.undo()
+            raise
+        return future
+
+    def tell(self, action: str, options: dict[str, Any], holding: object) -> None:
+        """Send a request that is to have no answer; the parameters are those of `ask`."""
+        request = Request(next(self._ids), action, "off", options)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        try:
+            self.channel.send(self._codec.encode(request, outgoing.refer))
+        except BaseException:
+            outgoing.undo()
+            raise
+        foreign = isinstance(holding, Lease) and holding.home is not self.channel
+        if outgoing.leases or outgoing.grants or foreign:
+            self._hold_until_arrived(outgoing, holding)
+
+    def _hold_until_arrived(self, outgoing: Outgoing, holding: object) -> None:
+        """Keep what a request without an answer refers to until it is there.
+
+        The server takes our messages in order: once it answers the next one,
+        it has had that request too.
+        """
+        ping = Request(next(self._ids), "ping", "ack", {})
+        self._pending.add(ping.id, Pending(None, outgoing, holding))
+        self.channel.send(self._codec.encode(ping, refuse))
+        self.arm()
+
+    def abandon(self, request_id: int) -> bool:
+        """Nobody waits for this one any more; whether it is still on its way."""
+        return self._pending.abandon(request_id)
+
+    def cancel(self, request_id: int) -> None:
+        """Withdraw a request if the server has not begun with it."""
+        if self.abandon(request_id):
+            self.channel.note(Cancel(request_id))
+
+    def arm(self) -> None:
+        """Have the I/O thread read the channel while nobody else does."""
+        if not self._armed:
+            self._armed = True
+            self._runtime.watcher.poke()
+
+    # -- waiting -----------------------------------------------------------
+
+    def wait(self, future: Future, timeout: float | None, reentrant: bool) -> None:
+        """Take in messages until `future` is done; in the client's own thread.
+
+        Parameters
+        ----------
+        future : Future
+        timeout : float or None
+            In seconds; None waits for ever.
+        reentrant : bool
+            Whether the server of this thread goes on serving meanwhile.
+
+        Raises
+        ------
+        CallTimeout
+            If it is not done by then.
+        """
+        if self._runtime.watcher.is_current():
+            self.arm()
+            self._runtime.watcher.run_until(future, timeout)
+            if not future.done():
+                raise CallTimeout(self._describe_silence(timeout))
+            return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        thread = self._thread
+        self._waiting += 1
+        try:
+            while True:
+                self.channel.pump()
+                if future.done():
+                    return
+                server = thread.server if reentrant else None
+                if server is not None and server.serve_ready():
+                    continue
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise CallTimeout(self._describe_silence(timeout))
+                fds = [self.channel.fd, thread.waker.fd]
+                if server is not None:
+                    fds += server.fds()
+                    due = server.timers.due_in()
+                    if due is not None:
+                        left = due if left is None else min(left, due)
+                if thread.waker.fd in wait_readable(fds, left):
+                    thread.waker.clear()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                # Meanwhile the I/O thread has left this channel alone.
+                self._armed = False
+                if self._pending:
+                    self.arm()
+
+    def _describe_silence(self, timeout: float | None) -> str:
+        if self.server_id is None:
+            return (
+                f"no answer from {self.address} after {timeout} s, and no sign of a server"
+                " there: either none is listening, or it has been busy all the time"
+            )
+        return f"no answer from the server at {self.address} after {timeout} s: it is busy"
+
+    # -- receiving: see `channel.Receiver` ---------------------------------
+
+    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
+        """Decode one message, and return what has to be done about it."""
+        try:
+            return self.effect_of(frames)
+        except Exception:  # noqa: BLE001  # one bad message must not lose the others
+            _log.exception("a message of %s could not be taken in", self.address)
+            return None
+
+    def received(self) -> None:
+        """Something was done: if the owner waits, it has to look again."""
+        if self._waiting and not self._thread.is_current():
+            self._thread.waker.wake()
+
+    def unattended(self) -> bool:
+        """Whether answers are to come and nobody waits for them here."""
+        if not self._armed or self._waiting:
+            return False
+        if not self._pending:
+            self._armed = False
+            # A request that was sent just now has found itself armed.
+            self._armed = bool(self._pending)
+        return self._armed
+
+    def lost(self, error: ServerDisconnected) -> None:
+        """The server is gone: everything that waits for it fails."""
+        if self.server_id is not None:
+            self._runtime.server_gone(self.address, self.server_id)
+        self._end(error)
+
+    def effect_of(self, frames: list[Any]) -> Callable[[], object] | None:
+        """Decode one message, and return what has to be done about it.
+
+        Raises
+        ------
+        RPCError
+            If it refers to what cannot be resolved.
+        """
+        try:
+            buffers = [frame.buffer for frame in frames]
+            message = codec_of(buffers).decode(buffers, self._resolve)
+        except Undecodable as undecodable:
+            message = undecodable.partial
+            if isinstance(message, Result):
+                return self._answer(message.id, None, undecodable.error)
+        except ProtocolError as error:
+            _log.error("dropped a malformed message of %s: %s", self.address, error)
+            return None
+        if isinstance(message, Result):
+            return self._answer(message.id, message.value, None)
+        if isinstance(message, Failure):
+            return self._effect_of_failure(message)
+        if isinstance(message, Welcome):
+            self.server_id = message.server
+        elif isinstance(message, Goodbye):
+            return self.channel.farewell(f"has closed ({message.reason})")
+        else:
+            _log.error("%s: a server does not send %s", self.address, type(message).__name__)
+        return None
+
+    def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
+        if failure.id is not None:
+            if failure.code == "withdrawn":
+                return partial(self._pending.withdrawn, failure.id)
+            return self._answer(failure.id, None, rebuild(failure))
+        if failure.code == "stranger":
+            return self.channel.farewell("has been replaced by another one")
+        if self.server_id is None:
+            return self.channel.farewell(f"has refused this client: {failure.message}")
+        _log.error("%s could not read a message: %s", self.address, failure.message)
+        return None
+
+    def _answer(
+        self, request_id: int, value: Any, error: Exception | None
+    ) -> Callable[[], object] | None:
+        if self._pending.answered(request_id) is None:
+            return None
+        return partial(self._pending.complete, request_id, value, error)
+
+    def _resolve(self, reference: Reference) -> object:
+        owner = self._thread.server or self._runtime.callbacks
+        return resolve(self._runtime, owner, self.channel, reference)
+
+    # -- the end -----------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connection; calls that wait for an answer fail."""
+        if self.channel.close():
+            self._end(self.channel.reason())
+
+    def _end(self, error: ServerDisconnected) -> None:
+        self._ended()
+        self._pending.fail_all(error)
+        if self._waiting:
+            self._thread.waker.wake()

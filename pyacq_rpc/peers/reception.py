@@ -1,0 +1,131 @@
+"""What a server does about each message: greet, keep the books, run the request."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import zmq
+
+from ..errors import ProtocolError
+from ..session.remote_errors import failure_of_error
+from ..transport.monitor import source_descriptor
+from ..wire import messages
+from ..wire.codecs import Codec, codec_named, codec_of
+from ..wire.messages import Failure, Hello, Message, Reference, Request
+from ..wire.values import Undecodable
+from .answering import failure_of, run_request
+from .connection import Connection
+from .exchange import refuse, resolve
+
+if TYPE_CHECKING:
+    from .server import ServerCore
+
+__all__ = ["Reception"]
+
+_log = logging.getLogger(__name__)
+
+GRANT_GRACE = 60.0
+"""Seconds that the grants of a process outlive it, for a slow receiver."""
+
+
+class Reception:
+    """Takes the messages of a server's clients, one at a time, in its thread.
+
+    Parameters
+    ----------
+    server : ServerCore
+    """
+
+    def __init__(self, server: ServerCore) -> None:
+        self._server = server
+        self._listener = server.listener
+        self._connections = server.listener.connections
+
+    def take(self, identity: bytes, frames: list[zmq.Frame] | None) -> None:
+        """See to one message, or (frames None) to a client being gone."""
+        connection = self._connections.get(identity)
+        if frames is None:
+            if connection is not None:
+                self._forget(connection)
+            return
+        try:
+            buffers = [frame.buffer for frame in frames]
+            codec = connection.codec if connection is not None else codec_of(buffers)
+            message = codec.decode(buffers, self._resolve)
+        except Undecodable as undecodable:
+            self._tell_undecodable(connection, undecodable)
+            return
+        except ProtocolError as error:
+            codec = connection.codec if connection is not None else codec_named("msgpack")
+            self._refuse(identity, codec, error)
+            return
+        if connection is None:
+            if isinstance(message, Hello):
+                self._welcome(identity, codec, message, source_descriptor(frames[0]))
+            else:
+                stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
+                self._listener.send(identity, codec.encode(stranger, refuse))
+        elif not isinstance(message, Request):
+            self._keep_books(connection, message)
+        elif not connection.withdrawn(message.id):
+            run_request(self._server, connection, message)
+        elif message.reply != "off":
+            withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
+            self._listener.tell(connection, withdrawn)
+
+    def _resolve(self, reference: Reference) -> object:
+        return resolve(self._server.runtime, self._server, None, reference)
+
+    def _tell_undecodable(self, connection: Connection | None, undecodable: Undecodable) -> None:
+        request = undecodable.partial
+        if connection is not None and isinstance(request, Request) and request.reply != "off":
+            self._listener.tell(connection, failure_of(request.id, undecodable.error))
+        else:
+            _log.error("%r: dropped a message: %s", self._server, undecodable)
+
+    def _refuse(self, identity: bytes, codec: Codec, error: ProtocolError) -> None:
+        _log.warning("%r: refused a message: %s", self._server, error)
+        failure = failure_of_error(error.request_id, error)
+        self._listener.send(identity, codec.encode(failure, refuse))
+
+    def _welcome(self, identity: bytes, codec: Codec, hello: Hello, fd: int | None) -> None:
+        if hello.version != messages.VERSION:
+            error = ProtocolError(
+                f"protocol version {hello.version} is not spoken here, but {messages.VERSION}"
+            )
+            self._refuse(identity, codec, error)
+            return
+        server = self._server
+        welcome = messages.Welcome(messages.VERSION, server.server_id, {"name": server.name})
+        self._listener.welcome(Connection(identity, hello.peer, codec, fd), welcome)
+
+    def _keep_books(self, connection: Connection, message: Message) -> None:
+        peer = connection.peer
+        table = self._server.table
+        if isinstance(message, messages.Release):
+            table.release(peer, message.refs)
+        elif isinstance(message, messages.Grant):
+            table.grant(peer, message.ref, message.token)
+        elif isinstance(message, messages.Claim):
+            table.claim(peer, message.ref, message.token)
+        elif isinstance(message, messages.Withdraw):
+            table.withdraw(peer, message.token)
+        elif isinstance(message, messages.Goodbye):
+            self._forget(connection)
+        elif not isinstance(message, messages.Cancel):
+            error = ProtocolError(f"a client does not send {type(message).__name__} here")
+            self._refuse(connection.identity, connection.codec, error)
+
+    def _forget(self, connection: Connection) -> None:
+        """A client is gone; with the last one of its process go the leases."""
+        peer = connection.peer
+        for grantor, token in connection.handed:
+            grantor.withdraw(token)  # does nothing for those that were claimed
+        if self._connections.remove(connection):
+            self._server.table.drop_peer(peer)
+            self._server.timers.once(GRANT_GRACE, lambda: self._expire(peer))
+
+    def _expire(self, peer: str) -> None:
+        if not self._connections.has_peer(peer):
+            self._server.table.expire_peer(peer)

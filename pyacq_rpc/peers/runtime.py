@@ -336,11 +336,13 @@ class Runtime:
                 attached.abandon()
 
     def _thread_ended(self, state: ThreadState) -> None:
-        if self.closed or self.pid != os.getpid():
+        if self.pid != os.getpid():
             return
         clients = list(state.made)
         server = state.server
         state.close()
+        if self.closed:
+            return
         if server is not None:
             server.close()
         for client in clients:

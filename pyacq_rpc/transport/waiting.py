@@ -21,6 +21,7 @@ class Waker:
     """
 
     def __init__(self) -> None:
+        self._open = [True]
         self._woken = False  # spares `clear` a system call that would find nothing
         if hasattr(os, "eventfd"):
             self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -56,7 +57,11 @@ class Waker:
             pass
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Give the descriptors back; twice, and from two threads at once, is once."""
+        try:
+            self._open.pop()
+        except IndexError:
+            return
         fd, self.fd = self.fd, -1
         if self._sockets:
             for end in self._sockets:

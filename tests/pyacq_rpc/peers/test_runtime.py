@@ -120,3 +120,25 @@ def test_servers_that_are_gone_are_forgotten():
         assert len(current()._peers) == 1
         server.close()
         assert eventually(lambda: not current()._peers)
+
+
+def test_a_thread_that_ends_while_all_is_being_closed(monkeypatch):
+    """Its descriptor is given back; the fixture would miss it."""
+    runtime = pyacq_rpc.peers.runtime.current()
+    ending = threading.Event()
+
+    def work():
+        runtime.thread()
+        ending.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    end_context = runtime._end_context
+
+    def end_thread_first():
+        ending.set()
+        thread.join()
+        end_context()
+
+    monkeypatch.setattr(runtime, "_end_context", end_thread_first)
+    pyacq_rpc.reset()

@@ -45,7 +45,7 @@ def run_request(server: ServerCore, connection: Connection, request: Request) ->
             _log.error("%r: a call that wanted no answer failed:\n%s", server, failure.traceback)
         del raised
     del request
-    if frames is not None and server.listener.send(connection.identity, frames):
+    if frames is not None and server.listener.send(connection, frames):
         connection.handed.extend(outgoing.grants)
     elif frames is not None:
         outgoing.undo()

@@ -24,8 +24,10 @@ import zmq
 from ..errors import ServerDisconnected
 from ..session.leases import new_token
 from ..session.proxy import Lease
+from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect_dealer
+from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
@@ -66,8 +68,8 @@ class Channel:
 
     Attributes
     ----------
-    fd, monitor_fd : int
-        Readable when something may have arrived, or the connection be lost.
+    monitor_fd : int
+        Readable when the connection may be lost.
     gone : ServerDisconnected or None
         Why the server is known to be gone.
     closed : bool
@@ -95,11 +97,14 @@ class Channel:
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
         self._socket = connect_dealer(runtime.context, address)
         self._frames = FrameSocket(self._socket)
-        self.fd = int(self._socket.fd)
+        self._socket_fd = int(self._socket.fd)
+        self._stream: Stream | None = None
+        self._moved = False  # whether the server's messages come over the stream, too
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
-        self._put(messages.Hello(messages.VERSION, peer, {}))
+        info = {"direct": True} if runtime.direct else {}
+        self._put(messages.Hello(messages.VERSION, peer, info))
         runtime.watcher.add(self)
 
     def send(self, frames: list[Any]) -> None:
@@ -115,6 +120,11 @@ class Channel:
                 raise self.reason()
             if self._released:
                 self._put_releases()
+            stream = self._stream
+            if stream is not None:
+                if not stream.send(frames):
+                    self._runtime.flush_stream(stream, self._lock)
+                return
             try:
                 self._frames.send(frames)
             except zmq.Again:  # over inproc the other end is gone at once
@@ -124,6 +134,26 @@ class Channel:
         if not self._connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
+
+    def move(self, path: str, token: str) -> None:
+        """Take the direct road to the server from now on, if it can be reached that way."""
+        with self._lock:
+            if self.closed or self._stream is not None:
+                return
+            stream = connect_direct(path, token)
+            if stream is not None:
+                self._put(messages.Move(token))
+                self._stream = stream
+                self._read()
+
+    def moved(self) -> None:
+        """Nothing more comes over the socket."""
+        self._moved = True
+
+    def abandon(self) -> None:
+        """In the child of a fork: let go of what is the parent's."""
+        if self._stream is not None:
+            self._stream.close()  # else the server would not see the parent end
 
     def note(self, message: messages.Message) -> None:
         """Send a message that has no answer, from any thread.
@@ -145,6 +175,14 @@ class Channel:
             other = self._runtime.any_channel(self.address)
             if other is not None:
                 other.note(message)
+
+    def overtake(self, message: messages.Message) -> None:
+        """Send a message that need not wait for those before it."""
+        with self._lock:
+            if not self.closed:
+                self._frames.send(self._codec.encode(message, refuse))
+                self._read()
+        self.deliver()
 
     def pump(self) -> bool:
         """Deliver what has arrived; whether there was anything."""
@@ -260,6 +298,8 @@ class Channel:
             what = self._farewell or what
             self.gone = ServerDisconnected(f"the server at {self.address} {what}")
             self._released.clear()
+            if self._stream is not None:
+                self._stream.close()
             self._close_socket(linger=0)
         self._receiver.lost(self.reason())
 
@@ -274,6 +314,8 @@ class Channel:
             if self._released:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
+            if self._stream is not None:
+                self._runtime.close_stream(self._stream, self._lock)
             # Where nobody is, nobody is waited for.
             somebody = self._connected and not self._server_closed
             self._close_socket(linger=None if somebody else 0)
@@ -288,7 +330,11 @@ class Channel:
     # -- with the lock held ------------------------------------------------------
 
     def _put(self, message: messages.Message) -> None:
-        self._frames.send(self._codec.encode(message, refuse))
+        frames = self._codec.encode(message, refuse)
+        if self._stream is None:
+            self._frames.send(frames)
+        elif not self._stream.send(frames):
+            self._runtime.flush_stream(self._stream, self._lock)
 
     def _put_releases(self) -> None:
         refs = self._take_released()
@@ -299,9 +345,15 @@ class Channel:
         return [self._released.popleft() for _ in range(len(self._released))]
 
     def _read(self) -> None:
-        if not self.closed:
+        if self.closed:
+            return
+        if not self._moved:
             while (frames := self._frames.take()) is not None:
-                self._inbox.append(frames)
+                self._inbox.append([frame.buffer for frame in frames])
+        if self._stream is not None:
+            self._stream.receive(self._inbox)
+            if self._stream.ended:
+                self._inbox.append("has died")
 
     # -- delivering, with no lock held ---------------------------------------------
 
@@ -342,6 +394,12 @@ class Channel:
         if isinstance(arrived, str):
             return partial(self._lose, arrived)
         return self._receiver.receive(arrived)
+
+    def fds(self) -> list[int]:
+        """Descriptors that are readable when something may have arrived."""
+        if self._stream is None:
+            return [self._socket_fd]
+        return [self._stream.fd] if self._moved else [self._stream.fd, self._socket_fd]
 
     # -- what the I/O thread asks ------------------------------------------------
 

@@ -302,7 +302,7 @@ class RPCClient:
         msg : list of zmq.Frame
             The frames of the message.
         """
-        effect = self._conversation.effect_of(msg)
+        effect = self._conversation.effect_of([frame.buffer for frame in msg])
         if effect is not None:
             effect()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from ..session.proxy import Grantor
+from ..transport.stream import Stream
 from ..wire.codecs import Codec
 
 __all__ = ["Connection", "Connections"]
@@ -30,9 +31,22 @@ class Connection:
         Requests that it has withdrawn and that may be waiting still.
     handed : collections.deque
         The last grants that it was handed; if it dies they may be unclaimed.
+    token : str
+        What it has to show where the direct road begins.
+    stream : Stream or None
+        That road, once it has taken it.
     """
 
-    __slots__ = ("cancelled", "codec", "descriptor", "handed", "identity", "peer")
+    __slots__ = (
+        "cancelled",
+        "codec",
+        "descriptor",
+        "handed",
+        "identity",
+        "peer",
+        "stream",
+        "token",
+    )
 
     def __init__(self, identity: bytes, peer: str, codec: Codec, descriptor: int | None) -> None:
         self.identity = identity
@@ -41,6 +55,8 @@ class Connection:
         self.descriptor = descriptor
         self.cancelled: set[int] = set()
         self.handed: collections.deque[tuple[Grantor, str]] = collections.deque(maxlen=HANDED)
+        self.token = ""
+        self.stream: Stream | None = None
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""

@@ -19,7 +19,7 @@ from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
 from ..transport.waiting import wait_readable
 from ..wire.codecs import Codec, codec_of
-from ..wire.messages import Cancel, Failure, Goodbye, Reference, Request, Result, Welcome
+from ..wire.messages import Cancel, Failure, Goodbye, Move, Reference, Request, Result, Welcome
 from ..wire.values import Undecodable
 from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
@@ -147,7 +147,7 @@ class Conversation:
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""
         if self.abandon(request_id):
-            self.channel.note(Cancel(request_id))
+            self.channel.overtake(Cancel(request_id))
 
     def arm(self) -> None:
         """Have the I/O thread read the channel while nobody else does."""
@@ -193,7 +193,7 @@ class Conversation:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise CallTimeout(self._describe_silence(timeout))
-                fds = [self.channel.fd, thread.waker.fd]
+                fds = [*self.channel.fds(), thread.waker.fd]
                 if server is not None:
                     fds += server.fds()
                     due = server.timers.due_in()
@@ -257,8 +257,7 @@ class Conversation:
             If it refers to what cannot be resolved.
         """
         try:
-            buffers = [frame.buffer for frame in frames]
-            message = codec_of(buffers).decode(buffers, self._resolve)
+            message = codec_of(frames).decode(frames, self._resolve)
         except Undecodable as undecodable:
             message = undecodable.partial
             if isinstance(message, Result):
@@ -271,12 +270,20 @@ class Conversation:
         if isinstance(message, Failure):
             return self._effect_of_failure(message)
         if isinstance(message, Welcome):
-            self.server_id = message.server
+            self._welcomed(message)
+        elif isinstance(message, Move):
+            self.channel.moved()
         elif isinstance(message, Goodbye):
             return self.channel.farewell(f"has closed ({message.reason})")
         else:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
         return None
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self.server_id = welcome.server
+        path, token = welcome.info.get("path"), welcome.info.get("token")
+        if isinstance(path, str) and isinstance(token, str):
+            self.channel.move(path, token)
 
     def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
         if failure.id is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import NamedTuple
-
-import zmq
+from typing import Any
 
 from ..errors import RPCError
 from ..transport.monitor import Monitor
@@ -13,17 +11,10 @@ from ..transport.sockets import FrameSocket
 from ..wire.messages import Cancel, Reference
 from .connection import Connection, Connections
 
-__all__ = ["Inbox", "Item"]
+__all__ = ["Inbox"]
 
 _CANCEL_SIZE = 32
 """Bytes within which a message that withdraws a request fits."""
-
-
-class Item(NamedTuple):
-    """One thing to see to: a message, or (frames None) that a client is gone."""
-
-    identity: bytes
-    frames: list[zmq.Frame] | None
 
 
 class Inbox:
@@ -46,56 +37,106 @@ class Inbox:
         self._socket = socket
         self._monitor = monitor
         self._connections = connections
-        self._items: collections.deque[Item] = collections.deque()
+        self._alive: set[int] = set()  # descriptors of connections, hello or not
+        self._items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
 
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    def pop(self) -> Item:
-        """Return what has waited for longest."""
+    def pop(self) -> tuple[bytes, list[Any] | None]:
+        """Return what has waited for longest: the client's identity, and frames or None.
+
+        They are `zmq.Frame` or buffers, according to the road. None says that
+        the client is gone.
+        """
         return self._items.popleft()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
-        self._items.append(Item(connection.identity, None))
+        self._items.append((connection.identity, None))
 
     def clear(self) -> None:
         """Forget everything."""
         self._items.clear()
 
     def fill(self) -> None:
-        """Take in all that is there."""
+        """Take in all that is there on the socket."""
         self.look_at_monitor()
         self._take_messages()
+
+    def fill_from(self, connection: Connection) -> None:
+        """Take in all that is there on a client's direct road."""
+        stream = connection.stream
+        if stream is None:
+            return
+        before = len(self._items)
+        stream.receive(self._items, connection.identity)
+        for _, (_, frames) in zip(range(len(self._items) - before), reversed(self._items)):
+            if frames is not None and len(frames) == 1:
+                self._note_cancel(connection, frames[0])
+        if stream.ended:
+            self.lost(connection)
+
+    def read_again(self, connection: Connection) -> bool:
+        """Look for last messages of a client that is gone; whether there were any."""
+        before = len(self._items)
+        if connection.stream is not None and not connection.stream.ended:
+            self.fill_from(connection)
+        if len(self._items) == before:
+            return False
+        self.lost(connection)
+        return True
 
     def look_at_monitor(self) -> None:
         """Note the clients whose connection has broken."""
         for connected, descriptor in self._monitor.events():
-            connection = None if connected else self._connections.at(descriptor)
+            if connected:
+                self._alive.add(descriptor)
+                continue
+            self._alive.discard(descriptor)
+            connection = self._connections.at(descriptor)
             if connection is not None:
-                self._take_messages()  # what it sent before it died
+                # What it sent before it died comes first.
+                self._take_messages()
+                self.fill_from(connection)
                 self.lost(connection)
+
+    def welcome(self, connection: Connection) -> None:
+        """Note a client that has said hello, and perhaps more than that.
+
+        Its descriptor is used again as soon as it is free. So the end of its
+        last connection is noted before its next one begins; and either may
+        have ended before its hello was read.
+        """
+        self.look_at_monitor()
+        descriptor = connection.descriptor
+        if descriptor is not None:
+            previous = self._connections.at(descriptor)
+            if previous is not None:
+                self.lost(previous)
+        self._connections.add(connection)
+        if descriptor is not None and descriptor not in self._alive:
+            self.lost(connection)
 
     def _take_messages(self) -> None:
         while (message := self._socket.take()) is not None:
             if len(message) < 2:
                 continue  # an identity and nothing else: no message of ours
-            identity, *frames = message
-            if not self._cancels(identity.bytes, frames):
-                self._items.append(Item(identity.bytes, frames))
+            identity = message[0].bytes
+            self._items.append((identity, message[1:]))
+            connection = self._connections.get(identity)
+            if connection is not None and len(message) == 2:
+                self._note_cancel(connection, message[1].buffer)
 
-    def _cancels(self, identity: bytes, frames: list[zmq.Frame]) -> bool:
-        connection = self._connections.get(identity)
-        if connection is None or len(frames) != 1 or len(frames[0]) > _CANCEL_SIZE:
-            return False
+    def _note_cancel(self, connection: Connection, frame: Any) -> None:
+        if len(frame) > _CANCEL_SIZE:
+            return
         try:
-            message = connection.codec.decode([frames[0].buffer], _no_reference)
+            message = connection.codec.decode([frame], _no_reference)
         except RPCError:
-            return False  # whoever takes it from here will say so
+            return  # whoever takes it from the inbox will say so
         if isinstance(message, Cancel):
             connection.cancelled.add(message.id)
-            return True
-        return False
 
 
 def _no_reference(reference: Reference) -> object:

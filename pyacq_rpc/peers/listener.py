@@ -1,4 +1,4 @@
-"""The socket that a server listens on, and who is connected to it."""
+"""Where a server listens, and who is connected to it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 import zmq
 
+from ..errors import ProtocolError
+from ..transport.direct import DirectListener, is_available
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
-from ..transport.waiting import Waker
-from ..wire.messages import Goodbye, Message
+from ..transport.waiting import Poller, Waker
+from ..wire.messages import Goodbye, Message, Move
 from .connection import Connection, Connections
 from .exchange import refuse
 from .inbox import Inbox
+from .runtime import Runtime
 
 __all__ = ["Listener"]
 
@@ -26,11 +29,11 @@ class Listener:
     """Listens for a server, which need not be there any more when this closes.
 
     It knows nothing of the server, so that a server that was dropped instead
-    of closed can be collected, and its socket closed then.
+    of closed can be collected, and its sockets closed then.
 
     Parameters
     ----------
-    context : zmq.Context
+    runtime : Runtime
     address : str or bytes
         Where to listen; ``*`` for the port takes any that is free.
 
@@ -49,62 +52,134 @@ class Listener:
         If it cannot listen there.
     """
 
-    def __init__(self, context: zmq.Context[Any], address: str | bytes) -> None:
-        self._pid = os.getpid()
+    def __init__(self, runtime: Runtime, address: str | bytes) -> None:
+        self._runtime = runtime
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._socket = bind_router(context, clean_address(address))
+        self._socket = bind_router(runtime.context, clean_address(address))
         self.address = endpoint(self._socket)
-        self._fd = int(self._socket.fd)
+        self._direct = _listen_direct() if runtime.direct else None
         self._monitor = Monitor(self._socket)
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)
+        self._unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections)
+        self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
+        self._poller = Poller()
+        for fd in (int(self._socket.fd), self._monitor.fd, self._waker.fd):
+            self._poller.add(fd)
 
     def fds(self) -> list[int]:
         """Descriptors that are readable when there may be something to `fill` in."""
-        return [] if self._closed.is_set() else [self._fd, self._monitor.fd, self._waker.fd]
+        return [] if self._closed.is_set() else self._poller.fds()
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait until there may be something to `fill` in, `timeout` seconds at most."""
+        self._poller.ready(timeout)
 
     def wake(self) -> None:
-        """Make one of `fds` readable."""
+        """End the wait."""
         self._waker.wake()
 
     def clear(self) -> None:
-        """Make it unreadable again."""
+        """Forget that it was to be ended."""
         self._waker.clear()
 
     def fill(self) -> None:
         """Take all that has arrived into the inbox."""
         with self._lock:
-            if not self._closed.is_set():
+            if self._closed.is_set():
+                return
+            for fd in self._poller.ready(0):
+                connection = self._moved.get(fd)
+                if connection is not None:
+                    self.inbox.fill_from(connection)
+                else:
+                    self._unread = True
+            if self._unread:
+                self._unread = False
                 self.inbox.fill()
+
+    # -- clients ---------------------------------------------------------------
+
+    def direct_road(self, connection: Connection) -> dict[str, str]:
+        """Return what a client has to know to come over the direct road."""
+        if self._direct is None:
+            return {}
+        connection.token = self._direct.expect()
+        return {"path": self._direct.path, "token": connection.token}
 
     def welcome(self, connection: Connection, welcome: Message) -> None:
         """Take up a client that has said hello."""
         with self._lock:
-            # A descriptor is used again as soon as it is free: the end of its
-            # last connection has to be noted before its next one begins.
-            self.inbox.look_at_monitor()
-        self.connections.add(connection)
-        if not self.tell(connection, welcome):
-            self.inbox.lost(connection)  # its end was noted before its hello
+            self.inbox.welcome(connection)
+            self.tell(connection, welcome)
+
+    def move(self, connection: Connection, token: str) -> None:
+        """Take up the direct road of a client, which has just said its last word here.
+
+        Raises
+        ------
+        ProtocolError
+            If it has not come that way.
+        """
+        with self._lock:
+            if self._direct is None or connection.stream is not None or token != connection.token:
+                raise ProtocolError("there is no direct road to be taken")
+            stream = self._direct.accept(token)
+            if stream is None:
+                raise ProtocolError("the direct road could not be taken up")
+            self.tell(connection, Move(token))
+            connection.stream = stream
+            self._moved[stream.fd] = connection
+            self._poller.add(stream.fd)
+
+    def read_again(self, connection: Connection) -> bool:
+        """Look for last messages of a client that is gone; whether there were any."""
+        with self._lock:
+            return self.inbox.read_again(connection)
+
+    def hang_up(self, connection: Connection) -> None:
+        """End the direct road of a client that is gone."""
+        with self._lock:
+            stream = connection.stream
+            if stream is not None and self._moved.pop(stream.fd, None) is not None:
+                self._poller.remove(stream.fd)
+                self._runtime.close_stream(stream, self._lock)
+            if self._direct is not None:
+                self._direct.forget(connection.token)
 
     def tell(self, connection: Connection, message: Message) -> bool:
         """Send a message that refers to no objects; whether the client is still there."""
-        return self.send(connection.identity, connection.codec.encode(message, refuse))
+        return self.send(connection, connection.codec.encode(message, refuse))
 
-    def send(self, identity: bytes, frames: list[Any]) -> bool:
+    def send(self, connection: Connection, frames: list[Any]) -> bool:
         """Send to one client, from any thread; whether it is still there."""
+        stream = connection.stream
+        if stream is None:
+            return self.answer_stranger(connection.identity, frames)
+        with self._lock:
+            if stream.fd not in self._moved:
+                return False
+            if not stream.send(frames):
+                self._runtime.flush_stream(stream, self._lock)
+            return not stream.ended
+
+    def answer_stranger(self, identity: bytes, frames: list[Any]) -> bool:
+        """Send over the socket, from any thread; whether the client is still there."""
         with self._lock:
             if self._closed.is_set():
                 return False
+            self._unread = True  # sending may have swallowed the sign that something came
             try:
                 self._frames.send([identity, *frames])
             except zmq.ZMQError as error:
                 _log.debug("%s: could not send to a client: %s", self.address, error)
                 return False
         return True
+
+    # -- the end ---------------------------------------------------------------
 
     def closed(self) -> bool:
         """Whether it no longer listens."""
@@ -116,16 +191,30 @@ class Listener:
 
     def close(self) -> None:
         """Tell all clients, and stop listening."""
-        # In the child of a fork the socket is the parent's.
-        if self._pid != os.getpid():
+        # In the child of a fork the sockets are the parent's.
+        if self._runtime.pid != os.getpid():
             return
         with self._lock:
             if self._closed.is_set() or self._socket.closed:
                 return
             for connection in self.connections.all():
                 self.tell(connection, Goodbye("server closed"))
+                self.hang_up(connection)
+            if self._direct is not None:
+                self._direct.close()
             self._monitor.unbind()
             self._monitor.close()
+            self._poller.close()
             self._socket.close()
             self._waker.close()
             self._closed.set()
+
+
+def _listen_direct() -> DirectListener | None:
+    if not is_available():
+        return None
+    try:
+        return DirectListener()
+    except OSError as error:
+        _log.warning("clients on this host will take the slow road: %s", error)
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -42,15 +42,17 @@ class Reception:
         self._listener = server.listener
         self._connections = server.listener.connections
 
-    def take(self, identity: bytes, frames: list[zmq.Frame] | None) -> None:
+    def take(self, identity: bytes, frames: list[Any] | None) -> None:
         """See to one message, or (frames None) to a client being gone."""
         connection = self._connections.get(identity)
         if frames is None:
-            if connection is not None:
+            # What it sent before it went comes first.
+            if connection is not None and not self._listener.read_again(connection):
                 self._forget(connection)
             return
         try:
-            buffers = [frame.buffer for frame in frames]
+            is_zmq = type(frames[0]) is zmq.Frame
+            buffers = [frame.buffer for frame in frames] if is_zmq else frames
             codec = connection.codec if connection is not None else codec_of(buffers)
             message = codec.decode(buffers, self._resolve)
         except Undecodable as undecodable:
@@ -58,14 +60,14 @@ class Reception:
             return
         except ProtocolError as error:
             codec = connection.codec if connection is not None else codec_named("msgpack")
-            self._refuse(identity, codec, error)
+            self._refuse(connection or identity, codec, error)
             return
         if connection is None:
             if isinstance(message, Hello):
                 self._welcome(identity, codec, message, source_descriptor(frames[0]))
             else:
                 stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
-                self._listener.send(identity, codec.encode(stranger, refuse))
+                self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
         elif not isinstance(message, Request):
             self._keep_books(connection, message)
         elif not connection.withdrawn(message.id):
@@ -84,10 +86,13 @@ class Reception:
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 
-    def _refuse(self, identity: bytes, codec: Codec, error: ProtocolError) -> None:
+    def _refuse(self, client: Connection | bytes, codec: Codec, error: ProtocolError) -> None:
         _log.warning("%r: refused a message: %s", self._server, error)
-        failure = failure_of_error(error.request_id, error)
-        self._listener.send(identity, codec.encode(failure, refuse))
+        failure = codec.encode(failure_of_error(error.request_id, error), refuse)
+        if isinstance(client, Connection):
+            self._listener.send(client, failure)
+        else:
+            self._listener.answer_stranger(client, failure)
 
     def _welcome(self, identity: bytes, codec: Codec, hello: Hello, fd: int | None) -> None:
         if hello.version != messages.VERSION:
@@ -97,8 +102,12 @@ class Reception:
             self._refuse(identity, codec, error)
             return
         server = self._server
-        welcome = messages.Welcome(messages.VERSION, server.server_id, {"name": server.name})
-        self._listener.welcome(Connection(identity, hello.peer, codec, fd), welcome)
+        connection = Connection(identity, hello.peer, codec, fd)
+        info = {"name": server.name}
+        if hello.info.get("direct") is True:
+            info.update(self._listener.direct_road(connection))
+        welcome = messages.Welcome(messages.VERSION, server.server_id, info)
+        self._listener.welcome(connection, welcome)
 
     def _keep_books(self, connection: Connection, message: Message) -> None:
         peer = connection.peer
@@ -113,15 +122,26 @@ class Reception:
             table.withdraw(peer, message.token)
         elif isinstance(message, messages.Goodbye):
             self._forget(connection)
+        elif isinstance(message, messages.Move):
+            self._move(connection, message.token)
         elif not isinstance(message, messages.Cancel):
             error = ProtocolError(f"a client does not send {type(message).__name__} here")
-            self._refuse(connection.identity, connection.codec, error)
+            self._refuse(connection, connection.codec, error)
+
+    def _move(self, connection: Connection, token: str) -> None:
+        try:
+            self._listener.move(connection, token)
+        except ProtocolError as error:
+            # What it sends from now on will not arrive.
+            self._listener.tell(connection, messages.Goodbye(str(error)))
+            self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
         for grantor, token in connection.handed:
             grantor.withdraw(token)  # does nothing for those that were claimed
+        self._listener.hang_up(connection)
         if self._connections.remove(connection):
             self._server.table.drop_peer(peer)
             self._server.timers.once(GRANT_GRACE, lambda: self._expire(peer))

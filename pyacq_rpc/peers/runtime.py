@@ -21,7 +21,9 @@ import zmq
 from ..errors import ServerDisconnected
 from ..session.leases import new_token
 from ..transport.sockets import LINGER
+from ..transport.stream import Stream
 from ..transport.waiting import Waker
+from .unsent import Unsent
 
 if TYPE_CHECKING:
     from ..session.proxy import Client
@@ -35,6 +37,9 @@ T = TypeVar("T")
 
 __all__ = ["Runtime", "ServerLink", "ThreadState", "current", "reset"]
 
+
+ROADS_VARIABLE = "PYACQ_RPC_ROADS"
+"""Environment variable: with ``zmq`` nothing takes the direct road."""
 
 SERVER_GRACE = 2.0
 """Seconds that servers have at exit for finishing what they are doing."""
@@ -128,6 +133,8 @@ class Runtime:
         )
         self._peers: dict[str, str] = {}
         self._watcher: Watcher | None = None
+        self.direct = os.environ.get(ROADS_VARIABLE, "all") != "zmq"
+        self.unsent = Unsent()
         self.callbacks: ServerCore | None = None
         # Its own lock, since whoever holds it waits for another thread.
         self._callbacks_lock = threading.Lock()
@@ -136,6 +143,7 @@ class Runtime:
         self._at_exit: list[Callable[[], None]] = []
         self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
         self._attached: dict[Any, Any] = {}
+        self._closing = False
         self.closed = False
 
     @property
@@ -206,6 +214,23 @@ class Runtime:
 
                 self._watcher = Watcher(self)
             return self._watcher
+
+    def flush_stream(self, stream: Stream, lock: threading.RLock) -> None:
+        """Have the I/O thread send what a stream did not take at once."""
+        self.unsent.add(stream, lock)
+        self._poke_watcher()
+
+    def close_stream(self, stream: Stream, lock: threading.RLock) -> None:
+        """Close a stream when all is out; its lock is held."""
+        if stream.flush():
+            stream.close()
+        else:
+            self.unsent.add(stream, lock, ends=True)
+            self._poke_watcher()
+
+    def _poke_watcher(self) -> None:
+        if not self._closing:  # else no thread can be started any more, and `close` sees to it
+            self.watcher.poke()
 
     def exporter(self, state: ThreadState) -> ServerCore:
         """Return the server that exports the objects of a thread.
@@ -292,6 +317,7 @@ class Runtime:
                 hook()
             except Exception:  # noqa: BLE001  # the others have to end as well
                 _log.exception("an exit hook failed: %r", hook)
+        self._closing = True
         # Clients first: those of our own servers then end without lingering.
         self._close_clients()
         serving = list(self._serving.items())
@@ -310,7 +336,7 @@ class Runtime:
         self.closed = True
         if self._watcher is not None:
             last = self._close_clients if stuck else self._end_context
-            self._watcher.stop(last, timeout=LINGER / 1000 + 1.0)
+            self._watcher.stop(last, timeout=2 * LINGER / 1000 + 1.0)
         elif not stuck:
             self._end_context()
         for thread in list(self._threads):
@@ -323,6 +349,7 @@ class Runtime:
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
         self._close_clients()
+        self.unsent.finish(LINGER / 1000)
         if self._context is not None:
             # Closes what somebody has left open, too: waiting for that would
             # take for ever.
@@ -331,6 +358,8 @@ class Runtime:
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
+        for client in list(self._open):
+            client.channel.abandon()
         for attached in self._attached.values():
             if hasattr(attached, "abandon"):
                 attached.abandon()

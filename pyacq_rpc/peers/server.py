@@ -17,7 +17,6 @@ from ..session.dispatch import Dispatcher, UserError
 from ..session.leases import ObjectTable, new_token
 from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
-from ..transport.waiting import wait_readable
 from ..wire.messages import Reference, Target
 from .exchange import reference_to
 from .listener import Listener
@@ -61,7 +60,7 @@ class ServerCore:
         policy: Policy | None = None,
     ) -> None:
         self.runtime = current()
-        self.listener = Listener(self.runtime.context, address)
+        self.listener = Listener(self.runtime, address)
         self.address = self.listener.address
         self.name = name or f"server-{self.address.rpartition(':')[2]}"
         self.server_id = new_token()
@@ -243,7 +242,7 @@ class ServerCore:
         try:
             while not self.listener.closed():
                 if not self.serve_ready():
-                    wait_readable(self.fds(), self.timers.due_in())
+                    self.listener.wait(self.timers.due_in())
         finally:
             self._looping = False
             self.close()

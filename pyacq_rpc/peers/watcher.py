@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..transport.waiting import Waker, wait_readable
+from ..transport.waiting import Waker, wait_ready
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -130,15 +130,19 @@ class Watcher:
                 # What came before the wait leaves no edge to wait for.
                 if channel.pump():
                     timeout = 0.0  # it may be what `run_until` waits for
-                owners[channel.fd] = channel.pump
+                owners.update(dict.fromkeys(channel.fds(), channel.pump))
         for limit in (self._flush_in(), RELEASE_DELAY if self._retiring else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
-        for fd in wait_readable([self._waker.fd, *owners], timeout):
+        unsent = self._runtime.unsent
+        writable = unsent.fds()
+        for fd in wait_ready([self._waker.fd, *owners], writable, timeout):
             if fd == self._waker.fd:
                 self._waker.clear()
-            else:
+            elif fd in owners:
                 owners[fd]()
+        if writable:
+            unsent.flush()
 
     def _flush_in(self) -> float | None:
         if not self._noted:

@@ -28,7 +28,12 @@ class Monitor:
         edge before `events` has been called once.
     """
 
-    _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+    _EVENTS = (
+        zmq.EVENT_ACCEPTED
+        | zmq.EVENT_HANDSHAKE_SUCCEEDED
+        | zmq.EVENT_DISCONNECTED
+        | zmq.EVENT_CLOSED
+    )
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
@@ -37,7 +42,11 @@ class Monitor:
         self.fd = int(self._events.fd)
 
     def events(self) -> list[tuple[bool, int]]:
-        """Return what has happened since: (connected or not, descriptor)."""
+        """Return what has happened since: (connected or not, descriptor).
+
+        To a side that has connected, instead of being connected to, libzmq
+        does not tell the descriptor.
+        """
         found: list[tuple[bool, int]] = []
         while True:
             try:

@@ -8,7 +8,7 @@ import select
 import socket
 from collections.abc import Sequence
 
-__all__ = ["Waker", "wait_readable"]
+__all__ = ["Poller", "Waker", "wait_readable", "wait_ready"]
 
 
 class Waker:
@@ -70,6 +70,45 @@ class Waker:
             os.close(fd)
 
 
+class Poller:
+    """Descriptors to wait for again and again, together.
+
+    Where there is epoll, waiting for all of them from elsewhere takes one
+    descriptor, and the number of those that are not ready costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+
+    def fds(self) -> list[int]:
+        """Descriptors of which one is readable when `ready` has something to tell."""
+        return list(self._fds) if self._epoll is None else [self._epoll.fileno()]
+
+    def add(self, fd: int) -> None:
+        """Wait for this one too, to be readable."""
+        self._fds.append(fd)
+        if self._epoll is not None:
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def remove(self, fd: int) -> None:
+        """Do not wait for this one any more; before it is closed."""
+        self._fds.remove(fd)
+        if self._epoll is not None:
+            self._epoll.unregister(fd)
+
+    def ready(self, timeout: float | None) -> list[int]:
+        """Return the readable ones, within `timeout` seconds; None waits for ever."""
+        if self._epoll is None:
+            return wait_readable(self._fds, timeout)
+        return [fd for fd, _ in self._epoll.poll(timeout)]
+
+    def close(self) -> None:
+        """Give the poller's own descriptor back."""
+        if self._epoll is not None:
+            self._epoll.close()
+
+
 def wait_readable(fds: Sequence[int], timeout: float | None) -> list[int]:
     """Wait until one of the descriptors is readable.
 
@@ -84,11 +123,34 @@ def wait_readable(fds: Sequence[int], timeout: float | None) -> list[int]:
     list of int
         The readable ones; empty when the time is over.
     """
+    return wait_ready(fds, (), timeout)
+
+
+def wait_ready(
+    readable: Sequence[int], writable: Sequence[int], timeout: float | None
+) -> list[int]:
+    """Wait until one of the first is readable, or one of the second writable.
+
+    Parameters
+    ----------
+    readable, writable : sequence of int
+        Descriptors; none is in both.
+    timeout : float or None
+        In seconds; None waits for ever.
+
+    Returns
+    -------
+    list of int
+        Those that are; empty when the time is over.
+    """
     if not hasattr(select, "poll"):
-        return select.select(fds, [], [], timeout)[0]
+        found = select.select(readable, writable, [], timeout)
+        return found[0] + found[1]
     poller = select.poll()
-    for fd in fds:
+    for fd in readable:
         poller.register(fd, select.POLLIN)
+    for fd in writable:
+        poller.register(fd, select.POLLOUT)
     # Rounded up: a wait that ends a fraction early would be entered again and
     # again, and spin.
     milliseconds = None if timeout is None else max(0, math.ceil(timeout * 1000))

@@ -11,6 +11,7 @@ prose. The order in which a connection may see them:
   unless its ``reply`` is ``'off'``.
 * `Release`, `Grant`, `Claim` and `Withdraw` keep the books of leases and are
   not answered.
+* After a `Move`, its sender's messages come over another road, in the same order.
 * `Goodbye` ends a connection, from either side.
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "Grant",
     "Hello",
     "Message",
+    "Move",
     "Reference",
     "Release",
     "Request",
@@ -95,6 +97,7 @@ class Hello(NamedTuple):
     """A client opens its connection.
 
     ``peer`` names the client's process to this server: leases belong to it.
+    ``info`` may ask, with ``direct``, for the direct road.
     """
 
     version: int
@@ -103,7 +106,11 @@ class Hello(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """The server answers a hello. ``server`` names its incarnation."""
+    """The server answers a hello. ``server`` names its incarnation.
+
+    In ``info`` are the server's ``name`` and, if it has a direct road and was
+    asked for that, its ``path`` with a ``token`` for this client.
+    """
 
     version: int
     server: str
@@ -181,8 +188,28 @@ class Goodbye(NamedTuple):
     reason: str
 
 
+class Move(NamedTuple):
+    """The sender's next messages come over the direct road (see `Welcome`).
+
+    ``token`` tells which connection that is.
+    """
+
+    token: str
+
+
 Message = Union[
-    Hello, Welcome, Request, Result, Failure, Release, Grant, Claim, Withdraw, Cancel, Goodbye
+    Hello,
+    Welcome,
+    Request,
+    Result,
+    Failure,
+    Release,
+    Grant,
+    Claim,
+    Withdraw,
+    Cancel,
+    Goodbye,
+    Move,
 ]
 
 _ID = (int,)
@@ -201,6 +228,7 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[type, ...], ...]], ...] = (
     (Withdraw, ((str,),)),
     (Cancel, (_ID,)),
     (Goodbye, ((str,),)),
+    (Move, ((str,),)),
 )
 _KIND: dict[type[Any], int] = {cls: kind for kind, (cls, _) in enumerate(_LAYOUT)}
 _STRING_LISTS: dict[Any, int] = {Failure: 3, Release: 0}

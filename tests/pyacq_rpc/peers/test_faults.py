@@ -57,9 +57,8 @@ def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(server, 
 
 
 def thing_log(client):
-    """The messages that lie in the client's socket, unread."""
-    while (frames := client.channel._frames.take()) is not None:
-        client.channel._inbox.append(frames)
+    """The messages that have come and were not seen to."""
+    client.channel._read()
     return client.channel._inbox
 
 

@@ -23,6 +23,7 @@ from pyacq_rpc.wire.messages import (
     Grant,
     Hello,
     Message,
+    Move,
     Reference,
     Release,
     Request,
@@ -153,6 +154,11 @@ MESSAGES: list[tuple[Message, str, str]] = [
         Goodbye("closed"),
         "920aa6636c6f736564",
         '[10,"closed"]',
+    ),
+    (
+        Move("a0941d9e"),
+        "920ba86130393431643965",
+        '[11,"a0941d9e"]',
     ),
 ]
 
@@ -381,7 +387,7 @@ def test_a_buffer():
 
 def test_every_kind_and_every_tag_is_here():
     kinds = {type(message) for message, _, _ in MESSAGES}
-    assert len(kinds) == 11
+    assert len(kinds) == 12
     text = "".join(text for _, _, text in VALUES)
     missing = [tag for tag in TAGS if f'{{"${tag}":' not in text]
     assert missing == ["buffer"]  # it has a test of its own

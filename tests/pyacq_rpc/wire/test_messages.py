@@ -12,6 +12,7 @@ from pyacq_rpc.wire.messages import (
     Goodbye,
     Grant,
     Hello,
+    Move,
     Release,
     Request,
     Result,
@@ -48,6 +49,7 @@ MESSAGES = [
     Withdraw("t"),
     Cancel(1),
     Goodbye("why"),
+    Move("t"),
 ]
 
 

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("numpy")
+
+from benchmarks.contenders import OURS, RAW
+from benchmarks.lines import LINES
+from benchmarks.record import as_record, machine
+from benchmarks.table import comparison_table, values_table
+
+
+def test_every_line_is_in_the_table_with_what_it_is_compared_with(made_up):
+    table = comparison_table(made_up).splitlines()
+    assert len(table) == 2 + len(LINES)
+    for line, text in zip(LINES, table[2:]):
+        assert text.startswith(line.title)
+        assert line.reach in text
+    assert table[2].split()[6:] == ["2.00", "≤", "0.8", "no", "raw", "echo", "over", "ipc"]
+    assert table[3].split()[6:] == ["0.62", "≤", "0.8", "yes", "RPyC,", "bound", "method"]
+
+
+def test_a_table_of_little_is_small():
+    table = comparison_table({"call": {OURS: [1e-4], RAW: [1e-4]}}).splitlines()
+    assert len(table) == 4
+    assert table[2].split()[2:7] == ["100", "µs", "100", "µs", "1.00"]
+    assert table[3].split() == ["sync", "call", "100", "µs", "≤", "0.8"]
+
+
+def test_who_cannot_do_a_work_has_nothing_in_the_table(made_up):
+    head, _, call, bound, *others = values_table(made_up).splitlines()
+    assert head.split() == ["median", "raw", "pyacq-rpc", "RPyC"]
+    assert call.split() == ["sync", "call", "100", "µs", "250", "µs", "500", "µs"]
+    assert bound.split() == ["sync", "call,", "bound", "method", "250", "µs", "400", "µs"]
+    assert not any("400" in line for line in others)
+
+
+def test_the_record_says_what_was_found_where(made_up, about):
+    record = json.loads(json.dumps(as_record(made_up, about)))
+    assert record["machine"]["cpu"] == "abacus"
+    assert {"python", "libzmq", "pyzmq", "msgpack", "numpy"} <= set(record["versions"])
+    assert len(record["lines"]) == len(LINES)
+    first = record["lines"][0]
+    assert (first["ratio"], first["reached"], first["to"]) == (2.0, False, "raw echo over ipc")
+    assert record["quantities"]["call"][RAW] == {"median": 1e-4, "rounds": [1e-4, None]}
+    assert record["when"].endswith("Z")
+
+
+def test_the_machine_is_known():
+    about = machine()
+    assert about["cores"] >= 1
+    assert about["cpu"]

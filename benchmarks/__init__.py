@@ -6,7 +6,7 @@ method for each work that it can do. Each contender lives in a process of its
 own (`player.py`), and `measure.py` lets them take turns: every round of a work
 is one short turn of each, so that what else the machine does meanwhile hits
 them alike. `lines.py` says what is then compared with what, `table.py`,
-`record.py` show it.
+`record.py` and `plot.py` show it.
 
 To add a contender, write a subclass of `contenders.base.Contender` and list it
 in `contenders/__init__.py`. To add a work, give those who can do it a method,

@@ -1,9 +1,10 @@
-"""``python -m benchmarks``: measure, print two tables, write a JSON file."""
+"""``python -m benchmarks``: measure, print two tables, write a JSON file and a plot."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import sys
 import tempfile
@@ -52,7 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     record = as_record(results, about)
     options.output.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"{time.monotonic() - begin:.0f} s; {options.output}")
+    written = [options.output]
+    if importlib.util.find_spec("matplotlib"):
+        from .plot import draw
+
+        written.append(options.output.with_suffix(".png"))
+        draw(results, about, written[-1])
+    else:
+        print("there is no plot: matplotlib is not installed")
+    print(f"{time.monotonic() - begin:.0f} s; {', '.join(map(str, written))}")
     return 1 if {name for name, _ in failures} & {RAW, OURS} else 0
 
 
@@ -78,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, help="of everything (default: as fits the work)")
     parser.add_argument("--tiny", action="store_true", help="once each, to see that it works")
-    parser.add_argument("--output", type=Path, default=LATEST, help="the JSON file")
+    parser.add_argument(
+        "--output", type=Path, default=LATEST, help="the JSON file; the plot goes beside it"
+    )
     return parser
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
 pytest.importorskip("numpy")
 
-from benchmarks.contenders import OURS, RAW
+from benchmarks.contenders import CONTENDERS, OURS, RAW
 from benchmarks.lines import LINES
 from benchmarks.record import as_record, machine
 from benchmarks.table import comparison_table, values_table
@@ -52,3 +53,43 @@ def test_the_machine_is_known():
     about = machine()
     assert about["cores"] >= 1
     assert about["cpu"]
+
+
+@pytest.fixture(scope="module")
+def fonts() -> None:
+    """Have matplotlib open its fonts, which it then keeps open, before a test counts."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.text(0, 0, "text")
+    figure.text(0, 0, "text", fontweight="bold")
+    figure.savefig(io.BytesIO())
+
+
+@pytest.mark.usefixtures("fonts")
+def test_the_plot_is_drawn(tmp_path, made_up, about):
+    from benchmarks.plot import PANELS, draw
+
+    path = tmp_path / "latest.svg"
+    draw(made_up, about, path)
+    picture = path.read_text()
+    for panel in PANELS:
+        assert f"<!-- {panel.title} -->" in picture
+    assert "abacus" in picture
+
+
+@pytest.mark.usefixtures("fonts")
+def test_a_plot_of_little_has_empty_panels(tmp_path, about):
+    from benchmarks.plot import draw
+
+    path = tmp_path / "latest.png"
+    draw({"call": {OURS: [1e-4]}}, {**about, "load_at_begin": None}, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_contender_has_a_style():
+    pytest.importorskip("matplotlib")
+    from benchmarks.plot import STYLES
+
+    assert {*STYLES, RAW} == set(CONTENDERS)

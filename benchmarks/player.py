@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -85,8 +86,10 @@ class Player:
         assert self._process.stdout is not None
         alarm = threading.Timer(_PATIENCE, self._process.kill)
         alarm.start()
-        line = self._process.stdout.readline()
-        alarm.cancel()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            alarm.cancel()
         if not line:
             raise Failed(f"the process of {self.name} has ended, or was ended after {_PATIENCE} s")
         answer: dict[str, Any] = json.loads(line)
@@ -113,6 +116,9 @@ def start(name: str, folder: str) -> Iterator[Player]:
         assert process.stdin is not None
         try:
             yield Player(name, process)
+        except BaseException:
+            process.kill()  # what it has started ends with it
+            raise
         finally:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
@@ -162,6 +168,7 @@ def take_turn(
 
 def be_player(name: str, folder: str) -> None:
     """Be the far end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the near end
     from .contenders import find
 
     with stdout.take() as answers, find(name)(Path(folder)) as contender:

@@ -29,7 +29,6 @@ __all__ = ["Failed", "Player", "start"]
 _WARM_UP = 5
 """Calls at the begin of a turn that do not count: the machine has to wake up."""
 
-
 _PATIENCE = 120
 """Seconds after which a turn is given up, and its player with it."""
 

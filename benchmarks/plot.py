@@ -216,7 +216,8 @@ def _set_scale(axes: Any, low: float, high: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_autoscale_on(False)
-    axes.set_ylim(low / 1.4, high * 1.8)
+    margin = 1.2 * (high / low) ** 0.07
+    axes.set_ylim(low / margin, high * margin * 1.3)
     # A scale of less than two decades has too few powers of ten to read it by.
     within = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=within))

@@ -11,7 +11,7 @@ help:
 	@echo "make demo   run the main job: two live nodes, a table, a plot"
 	@echo "make test   run the tests"
 	@echo "make check  lint, types, documentation with warnings as errors"
-	@echo "make bench  measure calls against raw pyzmq"
+	@echo "make bench  measure against raw pyzmq and other projects: tables, a plot"
 	@echo "make docs   build the pages in docs/_build/html"
 
 $(BIN)/python:

@@ -1,124 +1,120 @@
-"""Runs works with contenders, round by round, and shows what came out."""
+"""Lets contenders take turns at works."""
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
+import contextlib
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-import zmq
+from . import burners, player
+from .works import Phase, Work
 
-import pyacq_rpc
+__all__ = ["Results", "measure"]
 
-from .works import Contender, Work
-
-__all__ = ["Results", "as_json", "as_table", "measure"]
-
-Results = dict[str, dict[str, list[float]]]
-"""Work, contender: seconds that one took, for each round."""
+Results = dict[str, dict[str, list["float | None"]]]
+"""Quantity, contender: what each round has brought, None if it took no part."""
 
 
 def measure(
-    works: Sequence[Work],
-    contenders: Sequence[Contender],
-    rounds: int,
+    phases: Iterable[Phase],
+    contenders: Sequence[str],
+    folder: str,
     told: Callable[[str], object] = lambda text: None,
-) -> Results:
-    """Run all works with all contenders in turn, as many rounds as asked for.
+) -> tuple[Results, dict[tuple[str, str], str]]:
+    """Do all works with all contenders, round by round.
 
     Parameters
     ----------
-    works : sequence of Work
-    contenders : sequence of Contender
-        Already started.
-    rounds : int
-        One more comes first, with a tenth of the work, which does not count.
+    phases : iterable of Phase
+    contenders : sequence of str
+        Their names.
+    folder : str
+        For their sockets.
     told : callable, optional
         Is told how far things are.
+
+    Returns
+    -------
+    results : dict
+        Quantity, contender: a value for each round. A quantity is called like
+        its work, or like that and its own name.
+    failures : dict
+        Contender, work: the traceback of what could not be done.
     """
-    results: Results = {work.name: {} for work in works}
-    for number in range(rounds + 1):
-        told(f"round {number} of {rounds}" if number else "warming up")
-        for index, work in enumerate(works):
-            first = (number + index) % len(contenders)
-            for contender in (*contenders[first:], *contenders[:first]):
-                method = getattr(contender, work.method, None)
-                if method is None:
-                    continue
-                count = work.count if number else max(1, work.count // 10)
-                arguments = (count, work.megabytes) if work.megabytes else (count,)
-                start = time.perf_counter()
-                method(*arguments)
-                seconds = (time.perf_counter() - start) / count
-                if number:
-                    results[work.name].setdefault(contender.name, []).append(seconds)
-    return results
+    results: Results = {}
+    failures: dict[tuple[str, str], str] = {}
+    with contextlib.ExitStack() as opening:
+        players = []
+        for name in contenders:
+            told(f"starting {name}")
+            try:
+                players.append(opening.enter_context(player.start(name, folder)))
+            except player.Failed as failure:
+                failures[name, "anything"] = str(failure)
+        for phase in phases if players else ():
+            with burners.burning() if phase.busy else contextlib.nullcontext():
+                _Turns(phase, players, folder, told, results, failures).take()
+    return results, failures
 
 
-def ratio(results: Results, work: Work, contender: Contender) -> float | None:
-    """How many times as long as its baseline a contender takes."""
-    times = results[work.name]
-    if contender.name not in times or contender.baseline not in times:
-        return None
-    return statistics.median(times[contender.name]) / statistics.median(times[contender.baseline])
+class _Turns:
+    """The turns of one phase."""
 
+    def __init__(
+        self,
+        phase: Phase,
+        players: list[player.Player],
+        folder: str,
+        told: Callable[[str], object],
+        results: Results,
+        failures: dict[tuple[str, str], str],
+    ) -> None:
+        self._phase = phase
+        self._players = players
+        self._folder = folder
+        self._told = told
+        self._results = results
+        self._failures = failures
+        self._spent: dict[tuple[str, str], float] = {}
 
-def as_table(works: Sequence[Work], contenders: Sequence[Contender], results: Results) -> str:
-    """Write medians, and how they compare with raw ones, as lines of text."""
-    head = ["median of one"]
-    for contender in contenders:
-        head += [contender.name, "x raw"] if contender.baseline else [contender.name]
-    rows = [head]
-    for work in works:
-        row = [work.name]
-        for contender in contenders:
-            times = results[work.name].get(contender.name)
-            row.append(work.shown(statistics.median(times)) if times else "-")
-            if contender.baseline:
-                compared = ratio(results, work, contender)
-                row.append("-" if compared is None else f"{compared:.1f}")
-        rows.append(row)
-    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *cells[1:]]))
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    def take(self) -> None:
+        phase = self._phase
+        for number in range(0 if phase.warm else 1, phase.rounds + 1):
+            for index, work in enumerate(phase.works):
+                self._told(f"{work.name}: round {number} of {phase.rounds}")
+                first = (number + index) % len(self._players)
+                for one in (*self._players[first:], *self._players[:first]):
+                    if work.method in one.can:
+                        self._take_one(work, one, number)
 
+    def _take_one(self, work: Work, one: player.Player, number: int) -> None:
+        key = one.name, work.name
+        spent = self._spent.get(key, 0.0)
+        tired = number > 2 and spent * number / (number - 1) > self._phase.patience
+        if key in self._failures or tired:
+            return
+        try:
+            begin = time.monotonic()
+            found = self._play(work, one, warm_up=not number)
+        except player.Failed as failure:
+            self._failures[key] = str(failure)
+            return
+        if not number:
+            return
+        self._spent[key] = spent + time.monotonic() - begin
+        for what, value in found.items():
+            rounds = self._results.setdefault(f"{work.name} {what}".rstrip(), {})
+            values = rounds.setdefault(one.name, [None] * self._phase.rounds)
+            values[number - 1] = value
 
-def as_json(
-    works: Sequence[Work], contenders: Sequence[Contender], results: Results
-) -> dict[str, Any]:
-    """Return everything that is known of a run, for a file."""
-    return {
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": {
-            "pyacq-rpc": pyacq_rpc.__version__,
-            "python": platform.python_version(),
-            "pyzmq": zmq.__version__,
-            "libzmq": zmq.zmq_version(),
-            "numpy": np.__version__,
-        },
-        "machine": {
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
-        },
-        "works": {
-            work.name: {
-                contender.name: {
-                    "median_seconds": statistics.median(results[work.name][contender.name]),
-                    "ratio_to": contender.baseline or None,
-                    "ratio": ratio(results, work, contender),
-                    "seconds": results[work.name][contender.name],
-                }
-                for contender in contenders
-                if contender.name in results[work.name]
-            }
-            for work in works
-        },
-    }
+    def _play(self, work: Work, one: player.Player, warm_up: bool) -> dict[str, float]:
+        with contextlib.ExitStack() as opening:
+            if self._phase.fresh:
+                one = opening.enter_context(player.start(one.name, self._folder))
+            return one.play(
+                method=work.method,
+                arguments=work.arguments,
+                count=max(1, work.count // 10) if warm_up else work.count,
+                timed=work.timed,
+                seconds=self._phase.seconds,
+            )

@@ -1,74 +1,163 @@
-"""What is measured."""
+"""What is measured, and how often."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
-__all__ = ["WORKS", "Contender", "Work"]
+__all__ = ["PHASES", "Phase", "Work", "busy", "named", "tiny"]
+
+MEGABYTES = (1, 8, 64)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something to do many times over.
+    """Something to do.
 
     Attributes
     ----------
     name : str
-        Of the line in the table.
+        On the command line and in the results. What a contender measures
+        itself may have several values: each has a name of its own after it.
     method : str
-        Of the contender: called as ``method(count)`` or ``method(count, megabytes)``.
+        Of the contender.
     count : int
-        How many times in one round.
-    unit : {'µs', '/s', 'ms'}
-        How the table shows the time of one.
-    megabytes : int
-        Size of the array that travels; 0 if none does.
+        How many times in a turn.
+    timed : {'each', 'all', 'itself'}
+        See `player.take_turn`.
+    arguments : tuple
+        For the method.
+    tiny : tuple
+        The arguments of a run that only sees whether it works; None: left out.
     """
 
     name: str
     method: str
-    count: int
-    unit: str
-    megabytes: int = 0
-
-    def shown(self, seconds: float) -> str:
-        """Write the time of one."""
-        if self.unit == "/s":
-            return f"{1 / seconds:,.0f} /s"
-        if self.unit == "ms":
-            return f"{seconds * 1e3:.2f} ms {self.megabytes / 1e3 / seconds:5.2f} GB/s"
-        return f"{seconds * 1e6:.1f} µs"
+    count: int = 1
+    timed: str = "each"
+    arguments: tuple[Any, ...] = ()
+    tiny: tuple[Any, ...] | None = ()
 
 
-WORKS = [
-    Work("thing.add(1, 2)", "call", 1000, "µs"),
-    Work("thing.add(1, 2), async, all results read", "pipeline", 10_000, "/s"),
-    Work("thing.tick(), off, then one sync call", "fire", 20_000, "/s"),
-    Work("len(array), 1 MB", "send_array", 40, "ms", 1),
-    Work("len(array), 8 MB", "send_array", 10, "ms", 8),
-    Work("len(array), 64 MB", "send_array", 3, "ms", 64),
-    Work("array returned, 1 MB", "get_array", 40, "ms", 1),
-    Work("array returned, 8 MB", "get_array", 10, "ms", 8),
-    Work("array returned, 64 MB", "get_array", 3, "ms", 64),
-]
-"""The lines of the table."""
+@dataclass(frozen=True)
+class Phase:
+    """Works that are measured together.
 
-
-class Contender(Protocol):
-    """A way to do the works, between this process and one that it starts.
-
-    A work that it has no method for stays empty in the table.
+    Attributes
+    ----------
+    works : list of Work
+    rounds : int
+        How many turns each contender has at each of them.
+    seconds : float
+        After which a turn of single calls ends, however many there were.
+    patience : float
+        Seconds for all turns of one contender at one work: one that needs
+        more has fewer turns, but two at least.
+    warm : bool
+        Whether a round that does not count comes first.
+    fresh : bool
+        Whether each turn is one of a new process.
+    busy : bool
+        Whether all cores are kept busy meanwhile.
     """
 
-    name: ClassVar[str]
-    """Of the column in the table."""
+    works: list[Work]
+    rounds: int
+    seconds: float = 1.0
+    patience: float = 12.0
+    warm: bool = True
+    fresh: bool = False
+    busy: bool = False
 
-    baseline: ClassVar[str]
-    """Name of the contender that it is compared with; empty for none."""
 
-    def __enter__(self) -> Any:
-        """Start the other process."""
+_CALLS = [Work("call", "call", 30), Work("bound", "bound", 30)]
 
-    def __exit__(self, *error: object) -> None:
-        """End it, and leave nothing behind."""
+PHASES = [
+    Phase([*_CALLS, Work("inproc", "inproc", 30)], rounds=100, seconds=0.02),
+    Phase(
+        [
+            Work("async", "pipeline", 10_000, "all"),
+            Work("fire", "fire", 20_000, "all"),
+        ],
+        rounds=5,
+        patience=10.0,
+    ),
+    Phase(
+        [
+            Work(f"{name} {size} MB", method, 20 // size or 1, "each", (size,), tiny)
+            for name, method in (("send", "send_array"), ("get", "get_array"))
+            for size in MEGABYTES
+            for tiny in [(size,) if size == 1 else None]
+        ],
+        rounds=12,
+        seconds=0.1,
+        patience=5.0,
+    ),
+    Phase(
+        [
+            Work("start", "start", timed="itself"),
+            Work("memory", "memory", timed="itself"),
+        ],
+        rounds=7,
+    ),
+    Phase(
+        [Work("crowd", "crowd", timed="itself", arguments=(4, 50, 1.5), tiny=(2, 2, 0.05))],
+        rounds=3,
+        warm=False,
+        patience=20.0,
+    ),
+    Phase(
+        [Work("proxies", "proxies", timed="itself", arguments=(100_000,), tiny=(100,))],
+        rounds=3,
+        warm=False,
+        fresh=True,
+        patience=15.0,
+    ),
+]
+"""Works that take little time are measured together, in many short turns."""
+
+BUSY = Phase(
+    [dataclasses.replace(work, name=f"busy {work.name}") for work in _CALLS],
+    rounds=60,
+    seconds=0.05,
+    busy=True,
+)
+"""What is measured once more on a busy machine, if asked for."""
+
+
+def named(phases: list[Phase], names: Collection[str]) -> list[Phase]:
+    """Return what has one of these names; the first word of one is enough."""
+    chosen = []
+    for phase in phases:
+        works = [
+            work
+            for work in phase.works
+            if {work.name, work.name.split()[0], work.name.removeprefix("busy ")} & set(names)
+        ]
+        if works:
+            chosen.append(dataclasses.replace(phase, works=works))
+    return chosen
+
+
+def tiny(phases: list[Phase]) -> list[Phase]:
+    """Return the same with next to nothing to do."""
+    return [
+        dataclasses.replace(
+            phase,
+            rounds=1,
+            warm=False,
+            works=[
+                dataclasses.replace(work, count=1, arguments=work.tiny)
+                for work in phase.works
+                if work.tiny is not None
+            ],
+        )
+        for phase in phases
+    ]
+
+
+def busy(phases: list[Phase]) -> list[Phase]:
+    """Return the same, and the calls once more on a busy machine."""
+    return [phases[0], BUSY, *phases[1:]]

@@ -36,6 +36,11 @@ def open_descriptors() -> dict[int, str]:
     return found
 
 
+def settled(client: RPCClient) -> bool:
+    """Wait until a client and its server have opened all that they open."""
+    return eventually(lambda: client.ping() == "pong" and client.channel.signals())
+
+
 @pytest.fixture(autouse=True, scope="session")
 def pyzmq_collector() -> None:
     """Start what pyzmq keeps for zero-copy sends, so that it does not seem to leak."""

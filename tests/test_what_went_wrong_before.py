@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import zmq
-from conftest import eventually, open_descriptors
+from conftest import eventually, open_descriptors, settled
 from things import Thing
 
 from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
@@ -115,6 +115,7 @@ def test_a_sub_second_timeout_spins_a_core(thing):
 
 
 def test_short_lived_threads_leak_clients_and_descriptors(server, client, thing):
+    assert settled(client)
     before = len(open_descriptors())
     for _ in range(50):
         thread = threading.Thread(target=lambda: RPCClient(server.address).ping())

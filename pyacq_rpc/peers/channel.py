@@ -100,6 +100,7 @@ class Channel:
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None
         self._moved = False  # whether the server's messages come over the stream, too
+        self._fds = [self._socket_fd]
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
@@ -144,11 +145,14 @@ class Channel:
             if stream is not None:
                 self._put(messages.Move(token))
                 self._stream = stream
+                self._fds = [stream.fd, self._socket_fd]
                 self._read()
 
     def moved(self) -> None:
         """Nothing more comes over the socket."""
         self._moved = True
+        if self._stream is not None:
+            self._fds = [self._stream.fd]
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
@@ -363,7 +367,7 @@ class Channel:
         An interrupt leaves what it has kept from being done to the next call.
         """
         worked = False
-        while True:
+        while self._inbox or self._effects:
             self._decode()
             try:
                 effect = self._effects.popleft()
@@ -388,7 +392,6 @@ class Channel:
                     self._inbox.popleft()
             finally:
                 self._decoding.release()
-            self._receiver.received()
 
     def _effect_of(self, arrived: list[Any] | str) -> Callable[[], object] | None:
         if isinstance(arrived, str):
@@ -396,10 +399,15 @@ class Channel:
         return self._receiver.receive(arrived)
 
     def fds(self) -> list[int]:
-        """Descriptors that are readable when something may have arrived."""
-        if self._stream is None:
-            return [self._socket_fd]
-        return [self._stream.fd] if self._moved else [self._stream.fd, self._socket_fd]
+        """Descriptors that are readable when something may have arrived.
+
+        It is another list when they have changed.
+        """
+        return self._fds
+
+    def signals(self) -> bool:
+        """Whether everything that has not been seen to makes one of `fds` readable."""
+        return self._moved and not (self._inbox or self._effects)
 
     # -- what the I/O thread asks ------------------------------------------------
 

@@ -263,14 +263,18 @@ class RPCClient:
         if sync == "off":
             conversation.tell(action, opts or {}, holding)
             return None
-        future = conversation.ask(action, opts or {}, return_type or "auto", self, holding)
+        reply = return_type or "auto"
+        in_watcher = self._runtime.watcher.is_current()
+        if timeout == NO_TIMEOUT_GIVEN:
+            timeout = self.timeout
+        if sync != "async" and not in_watcher:
+            return conversation.call(action, opts or {}, reply, holding, timeout, self.reentrant)
+        future = conversation.ask(action, opts or {}, reply, self, holding)
+        conversation.arm()
         if sync == "async":
-            conversation.arm()
             return future
         try:
-            self.process_until_future(
-                future, self.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
-            )
+            self.process_until_future(future, timeout)
         except BaseException:
             conversation.abandon(future.request_id)  # its late answer is dropped
             raise
@@ -322,7 +326,13 @@ class RPCClient:
         CallTimeout
             If it is not done by then.
         """
-        self._conversation.wait(future, timeout, self.reentrant)
+        watcher = self._runtime.watcher
+        if not watcher.is_current():
+            self._conversation.wait(future.done, timeout, self.reentrant)
+            return
+        watcher.run_until(future, timeout)
+        if not future.done():
+            raise CallTimeout(self._conversation.describe_silence(timeout))
 
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Wait for a future of this client, from whichever thread."""

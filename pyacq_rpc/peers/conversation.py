@@ -10,15 +10,15 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
-from ..transport.waiting import wait_readable
-from ..wire.codecs import Codec, codec_of
+from ..transport.waiting import make_poll, wait_readable
+from ..wire.codecs import Codec
 from ..wire.messages import Cancel, Failure, Goodbye, Move, Reference, Request, Result, Welcome
 from ..wire.values import Undecodable
 from .channel import Channel
@@ -73,6 +73,8 @@ class Conversation:
         self._pending = PendingRequests()
         self._waiting = 0
         self._armed = False
+        self._polled: Sequence[int] = ()
+        self._poll: Callable[[float | None], Sequence[int]]
         self.channel = Channel(runtime, address, codec, self)
 
     def has_pending(self) -> bool:
@@ -116,6 +118,46 @@ class Conversation:
             raise
         return future
 
+    def call(
+        self,
+        action: str,
+        options: dict[str, Any],
+        reply: str,
+        holding: object,
+        timeout: float | None,
+        reentrant: bool,
+    ) -> Any:
+        """Send a request, wait for its answer, and return or raise that.
+
+        This is `ask` and `wait` without a future, which few calls need and
+        which takes longer to make than to fill.
+        """
+        request_id = next(self._ids)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        pending = Pending(None, outgoing, holding)
+        try:
+            request = Request(request_id, action, reply, options)
+            frames = self._codec.encode(request, outgoing.refer)
+            self._pending.add(request_id, pending)
+            self.channel.send(frames)
+        except BaseException:
+            self._pending.discard(request_id)
+            outgoing.undo()
+            raise
+        try:
+            self.wait(pending.is_done, timeout, reentrant)
+        except BaseException:
+            pending.future = None  # its late answer is dropped
+            raise
+        if pending.error is None:
+            return pending.value
+        try:
+            raise pending.error
+        finally:
+            # The exception's traceback holds this frame, which would hold the
+            # exception: a cycle that would keep proxies alive.
+            del pending
+
     def tell(self, action: str, options: dict[str, Any], holding: object) -> None:
         """Send a request that is to have no answer; the parameters are those of `ask`."""
         request = Request(next(self._ids), action, "off", options)
@@ -157,12 +199,12 @@ class Conversation:
 
     # -- waiting -----------------------------------------------------------
 
-    def wait(self, future: Future, timeout: float | None, reentrant: bool) -> None:
-        """Take in messages until `future` is done; in the client's own thread.
+    def wait(self, is_done: Callable[[], bool], timeout: float | None, reentrant: bool) -> None:
+        """Take in messages until that is so; in the client's own thread.
 
         Parameters
         ----------
-        future : Future
+        is_done : callable
         timeout : float or None
             In seconds; None waits for ever.
         reentrant : bool
@@ -173,34 +215,31 @@ class Conversation:
         CallTimeout
             If it is not done by then.
         """
-        if self._runtime.watcher.is_current():
-            self.arm()
-            self._runtime.watcher.run_until(future, timeout)
-            if not future.done():
-                raise CallTimeout(self._describe_silence(timeout))
-            return
         deadline = None if timeout is None else time.monotonic() + timeout
-        thread = self._thread
+        thread, channel = self._thread, self.channel
+        left = timeout
         self._waiting += 1
         try:
-            while True:
-                self.channel.pump()
-                if future.done():
-                    return
-                server = thread.server if reentrant else None
-                if server is not None and server.serve_ready():
-                    continue
-                left = None if deadline is None else deadline - time.monotonic()
+            if not channel.signals():
+                channel.pump()
+            while not is_done():
                 if left is not None and left <= 0:
-                    raise CallTimeout(self._describe_silence(timeout))
-                fds = [*self.channel.fds(), thread.waker.fd]
-                if server is not None:
-                    fds += server.fds()
+                    raise CallTimeout(self.describe_silence(timeout))
+                server = thread.server if reentrant else None
+                if server is None:
+                    ready = self._wait_alone(left)
+                elif server.serve_ready():
+                    ready = ()
+                else:
                     due = server.timers.due_in()
-                    if due is not None:
-                        left = due if left is None else min(left, due)
-                if thread.waker.fd in wait_readable(fds, left):
+                    waits = [wait for wait in (left, due) if wait is not None]
+                    fds = [*channel.fds(), thread.waker.fd, *server.fds()]
+                    ready = wait_readable(fds, min(waits, default=None))
+                if thread.waker.fd in ready:
                     thread.waker.clear()
+                channel.pump()
+                if deadline is not None:
+                    left = deadline - time.monotonic()
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -209,7 +248,16 @@ class Conversation:
                 if self._pending:
                     self.arm()
 
-    def _describe_silence(self, timeout: float | None) -> str:
+    def _wait_alone(self, timeout: float | None) -> Sequence[int]:
+        """Wait for the channel, or to be woken; return the readable descriptors."""
+        fds = self.channel.fds()
+        if fds is not self._polled:
+            self._poll = make_poll([*fds, self._thread.waker.fd])
+            self._polled = fds
+        return self._poll(timeout)
+
+    def describe_silence(self, timeout: float | None) -> str:
+        """Say what is known about an answer that did not come in time."""
         if self.server_id is None:
             return (
                 f"no answer from {self.address} after {timeout} s, and no sign of a server"
@@ -257,7 +305,7 @@ class Conversation:
             If it refers to what cannot be resolved.
         """
         try:
-            message = codec_of(frames).decode(frames, self._resolve)
+            message = self._codec.decode(frames, self._resolve)
         except Undecodable as undecodable:
             message = undecodable.partial
             if isinstance(message, Result):

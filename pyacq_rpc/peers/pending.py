@@ -24,28 +24,39 @@ class Pending:
     Attributes
     ----------
     future : Future or None
-        Gets the answer; None if nobody waits for it (any more).
+        Gets the answer, if there is one.
     answered : bool
-        Whether the answer is here, though perhaps not yet in the future.
+        Whether the answer is here, though perhaps not yet in its place.
+    done, value, error
+        Whether it is, and the answer itself, where there is no future.
     """
 
-    __slots__ = ("_holding", "_outgoing", "answered", "future")
+    __slots__ = ("_holding", "_outgoing", "answered", "done", "error", "future", "value")
 
     def __init__(self, future: Future | None, outgoing: Outgoing, holding: object) -> None:
         self.future = future
         self.answered = False
+        self.done = False
+        self.value: Any = None
+        self.error: Exception | None = None
         self._outgoing = outgoing
         self._holding = holding
 
     def complete(self, value: Any, error: Exception | None) -> None:
-        """Give the future its result or its exception."""
+        """Give the future, or whoever waits, the result or the exception."""
         if self.future is None:
+            self.value, self.error = value, error
+            self.done = True
             return
         with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
             if error is None:
                 self.future.set_result(value)
             else:
                 self.future.set_exception(error)
+
+    def is_done(self) -> bool:
+        """Whether the answer is in its place, where there is no future."""
+        return self.done
 
     def fail(self, error: Exception) -> None:
         """The request will not be answered: take back what it gave out."""

@@ -110,14 +110,18 @@ class ServerLink:
             If this incarnation is known to be gone.
         """
         runtime = current()  # after a fork, the child's own
-        server = runtime.thread().server
+        thread = runtime.thread()
+        server = thread.server
         if server is not None and server.server_id == self.server_id:
             return server.local()
         if self.gone:
             raise ServerDisconnected(
                 f"the server at {self._address} that owned this object is gone"
             )
-        return runtime.client_at(self._address)
+        client = thread.clients.get(self._address)
+        if client is None or client.channel.closed:
+            return runtime.client_at(self._address)
+        return client
 
 
 class Runtime:

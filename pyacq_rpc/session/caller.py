@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import sys
+from types import CodeType
 
 __all__ = ["is_attribute_syntax"]
 
@@ -40,7 +41,26 @@ def is_attribute_syntax(depth: int) -> bool:
     if sys.implementation.name != "cpython":
         return True
     frame = sys._getframe(depth + 1)
-    code, at = frame.f_code.co_code, frame.f_lasti
+    code, at = _bytecode(frame.f_code), frame.f_lasti
     while code[at] == dis.EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
         at += 2
     return code[at] in _LOADS
+
+
+_KEPT = 500
+_kept: dict[int, tuple[CodeType, bytes]] = {}
+
+
+def _bytecode(code: CodeType) -> bytes:
+    """Return ``code.co_code``, which Python makes anew each time."""
+    # By identity: two equal code objects have the same bytecode, but telling
+    # that they are equal takes longer. The object is kept, so that its
+    # identity cannot become another one's.
+    known = _kept.get(id(code))
+    if known is not None:
+        return known[1]
+    if len(_kept) >= _KEPT:
+        _kept.clear()
+    bytecode = code.co_code
+    _kept[id(code)] = (code, bytecode)
+    return bytecode

@@ -84,6 +84,9 @@ class CallOptions:
 NO_TIMEOUT_GIVEN = -1.0
 """Stands for "as the client says", since None already means "for ever"."""
 
+_CHILDREN = 50
+"""Attributes that a proxy keeps a proxy of, for the next time."""
+
 _SYNC = ("sync", "async", "off")
 _RETURN_TYPES = ("auto", "proxy", "value")
 _NO_OPTIONS = CallOptions()
@@ -117,13 +120,22 @@ class ObjectProxy(Forwarding):
     RPCServer.get_proxy : Make a proxy to a local object.
     """
 
-    __slots__ = ("__weakref__", "_attributes", "_lease", "_link", "_options", "_reference")
+    __slots__ = (
+        "__weakref__",
+        "_attributes",
+        "_children",
+        "_lease",
+        "_link",
+        "_options",
+        "_reference",
+    )
 
     # Numpy's way to be told that the other operand decides: without it,
     # ``array + proxy`` would try to turn the proxy into an array.
     __array_ufunc__ = None
 
     _attributes: tuple[str, ...]
+    _children: dict[str, ObjectProxy] | None
     _lease: Lease | None
     _link: Link
     _options: CallOptions
@@ -143,6 +155,7 @@ class ObjectProxy(Forwarding):
         set_slot(self, "_lease", lease)
         set_slot(self, "_attributes", attributes)
         set_slot(self, "_options", options)
+        set_slot(self, "_children", None)
 
     @property
     def _rpc_addr(self) -> str:
@@ -287,6 +300,11 @@ class ObjectProxy(Forwarding):
     # -- attributes --------------------------------------------------------
 
     def __getattr__(self, name: str) -> ObjectProxy:
+        children = self._children
+        if children is not None:
+            child = children.get(name)
+            if child is not None and child._options is self._options and is_attribute_syntax(1):
+                return child
         if name.startswith("_") and _PROBE.match(name) and name not in _READABLE:
             raise AttributeError(f"{type(self).__name__} does not forward {name!r}")
         proxy = ObjectProxy(
@@ -295,6 +313,10 @@ class ObjectProxy(Forwarding):
         if not is_attribute_syntax(1):
             # Raises the remote AttributeError, which getattr and hasattr expect.
             proxy._send("get_obj", {"obj": proxy._target}, "sync", "ack")
+        elif children is None or len(children) >= _CHILDREN:
+            object.__setattr__(self, "_children", {name: proxy})
+        else:
+            children[name] = proxy
         return proxy
 
     def __setattr__(self, name: str, value: Any) -> None:

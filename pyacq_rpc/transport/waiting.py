@@ -6,9 +6,9 @@ import math
 import os
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-__all__ = ["Poller", "Waker", "wait_readable", "wait_ready"]
+__all__ = ["Poller", "Waker", "make_poll", "wait_readable", "wait_ready"]
 
 
 class Waker:
@@ -107,6 +107,21 @@ class Poller:
         """Give the poller's own descriptor back."""
         if self._epoll is not None:
             self._epoll.close()
+
+
+def make_poll(fds: Sequence[int]) -> Callable[[float | None], list[int]]:
+    """Return a function that is `wait_readable` for these descriptors, again and again."""
+    if not hasattr(select, "poll"):
+        return lambda timeout: wait_readable(fds, timeout)
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLIN)
+    poll = poller.poll
+
+    def wait(timeout: float | None) -> list[int]:
+        return [fd for fd, _ in poll(None if timeout is None else math.ceil(timeout * 1000))]
+
+    return wait
 
 
 def wait_readable(fds: Sequence[int], timeout: float | None) -> list[int]:

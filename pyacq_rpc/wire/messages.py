@@ -25,6 +25,8 @@ from ..errors import ProtocolError
 __all__ = [
     "ACTIONS",
     "REPLIES",
+    "REQUEST",
+    "RESULT",
     "VERSION",
     "Cancel",
     "Claim",
@@ -230,6 +232,9 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[type, ...], ...]], ...] = (
     (Goodbye, ((str,),)),
     (Move, ((str,),)),
 )
+REQUEST, RESULT = 2, 3
+"""The kinds that there are most of."""
+
 _KIND: dict[type[Any], int] = {cls: kind for kind, (cls, _) in enumerate(_LAYOUT)}
 _STRING_LISTS: dict[Any, int] = {Failure: 3, Release: 0}
 
@@ -275,8 +280,14 @@ def parse(fields: object) -> Message:
     if not isinstance(fields, list) or not fields:
         raise ProtocolError("a message is a non-empty list")
     kind = fields[0]
+    if kind == RESULT and len(fields) == 3 and type(kind) is type(fields[1]) is int:
+        return Result(fields[1], fields[2])
     if type(kind) is not int or not 0 <= kind < len(_LAYOUT):
         raise ProtocolError(f"unknown kind of message: {_short(kind)}")
+    if kind == REQUEST and len(fields) == 5:
+        _, number, action, reply, options = fields
+        if type(number) is int and type(action) is type(reply) is str and type(options) is dict:
+            return _checked(Request(number, action, reply, options))
     cls, layout = _LAYOUT[kind]
     if len(fields) != len(layout) + 1:
         raise ProtocolError(f"{cls.__name__} has {len(layout)} fields, not {len(fields) - 1}")
@@ -286,13 +297,15 @@ def parse(fields: object) -> Message:
     message: Message = cls(*fields[1:])
     if cls in _STRING_LISTS:
         _check_strings(cls.__name__, fields[1 + _STRING_LISTS[cls]])
-    if isinstance(message, Request):
-        try:
-            return _check_request(message)
-        except ProtocolError as error:
-            error.request_id = message.id
-            raise
     return message
+
+
+def _checked(request: Request) -> Request:
+    try:
+        return _check_request(request)
+    except ProtocolError as error:
+        error.request_id = request.id
+        raise
 
 
 def _check_request(request: Request) -> Request:
@@ -302,6 +315,22 @@ def _check_request(request: Request) -> Request:
     if wanted is None:
         raise ProtocolError(f"unknown action {_short(request.action)}; known: {list(ACTIONS)}")
     options = request.options
+    if request.action == "call_obj" and len(options) == 3:
+        # The same as below, for what there is most of.
+        try:
+            target, args, kwargs = options["obj"], options["args"], options["kwargs"]
+        except KeyError:
+            pass
+        else:
+            if (
+                type(target) is type(args) is list
+                and target
+                and type(kwargs) is dict
+                and _STRINGS.issuperset(map(type, target))
+                and _STRINGS.issuperset(map(type, kwargs))
+            ):
+                options["obj"] = Target(target[0], target[1:])
+                return request
     if options.keys() != wanted.keys():
         raise ProtocolError(
             f"action {request.action!r} takes the options {list(wanted)}, not {_short([*options])}"
@@ -317,6 +346,9 @@ def _check_request(request: Request) -> Request:
     if request.action == "call_obj":
         _check_strings("kwargs", options["kwargs"])
     return request
+
+
+_STRINGS = frozenset({str})
 
 
 def _target(value: object) -> Target:

@@ -13,7 +13,16 @@ from typing import Any
 import msgpack
 
 from ..errors import ProtocolError, RPCError, SerializationError
-from .messages import Message, pack_fields
+from .messages import (
+    REQUEST,
+    RESULT,
+    Message,
+    Request,
+    Result,
+    Target,
+    pack_fields,
+    parse,
+)
 from .registry import TypeRegistry, registry
 from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
@@ -41,6 +50,20 @@ def _packer(unicode_errors: str) -> msgpack.Packer:
     return msgpack.Packer(strict_types=True, default=_lower_rest, unicode_errors=unicode_errors)
 
 
+def _plain(message: Message) -> list[Any] | None:
+    """Return the fields of a message that needs no lowering; most calls and answers do not."""
+    natives = Lowering.natives
+    if type(message) is Request:
+        if message.action == "call_obj" and not message.options["kwargs"]:
+            target, args = message.options["obj"], message.options["args"]
+            if type(target) is Target and natives.issuperset(map(type, args)):
+                options = {"obj": [target.ref, *target.attributes], "args": args, "kwargs": {}}
+                return [REQUEST, message.id, "call_obj", message.reply, options]
+    elif type(message) is Result and type(message.value) in natives:
+        return [RESULT, message.id, message.value]
+    return None
+
+
 class _Mark:
     """The head of a tagged list, as read."""
 
@@ -51,6 +74,32 @@ class _Mark:
 
 
 _READ_MARKS = [_Mark(tag) for tag in TAGS]
+
+
+_MARK = b"\xc7\x00"
+"""What each mark begins with; messages in which these bytes are not hold no tagged value."""
+
+_SMALL = 4096
+"""Bytes up to which it is worth while to look for that."""
+
+
+def _read_plain(head: bytes) -> object:
+    try:
+        return msgpack.unpackb(
+            head,
+            ext_hook=_refuse,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            timestamp=3,
+        )
+    except RPCError:
+        raise
+    except Exception as error:  # the parser's own ways to say "malformed"
+        raise ProtocolError(f"not a MessagePack message: {error}") from error
+
+
+def _refuse(number: int, data: bytes) -> object:
+    raise ProtocolError(f"unknown extension {number} with {len(data)} bytes")
 
 
 class _Reader:
@@ -109,7 +158,9 @@ class MsgpackCodec:
             If part of it can travel neither by value nor by proxy.
         """
         frames: list[Frame] = [b""]
-        fields = _Lowering(refer, self._types, frames)(pack_fields(message))
+        fields = _plain(message)
+        if fields is None:
+            fields = _Lowering(refer, self._types, frames)(pack_fields(message))
         try:
             frames[0] = _packer("strict").pack(fields)
         except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
@@ -128,10 +179,17 @@ class MsgpackCodec:
         Undecodable
             If they do, but part of it cannot be rebuilt here.
         """
+        if not frames:
+            raise ProtocolError("a message has one frame at least")
+        head = frames[0]
+        if len(head) <= _SMALL:
+            head = bytes(head)
+            if len(frames) == 1 and _MARK not in head:
+                return parse(_read_plain(head))
         raising = Raising(resolve, self._types, frames)
         reader = _Reader(raising)
         try:
-            fields = reader.read(frames[0])
+            fields = reader.read(head)
         except RPCError:
             raise
         except Exception as error:  # the parser's own ways to say "malformed"

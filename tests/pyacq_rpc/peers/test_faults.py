@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from conftest import eventually, open_descriptors
+from conftest import eventually, open_descriptors, settled
 from things import Thing, open_after_a_moment
 
 from pyacq_rpc import RPCClient, RPCServer, register_type, unregister_type
@@ -46,6 +46,7 @@ def test_a_cancelled_future_is_done_for_those_who_wait(server, thing):
 
 def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(server, thing, client):
     got = []
+    assert settled(client)
     thing.wait(_sync="off")
     with client.channel._lock:  # nobody reads meanwhile: both answers come at once
         first = thing.add(1, 2, _sync="async")
@@ -173,7 +174,8 @@ def test_a_client_that_comes_and_goes_while_the_server_is_busy_is_forgotten(serv
     assert eventually(lambda: len(server.listener.connections) == 1)
 
 
-def test_the_second_client_of_a_thread_is_closed_with_it(server, thing):
+def test_the_second_client_of_a_thread_is_closed_with_it(server, thing, client):
+    assert settled(client)
     before = len(open_descriptors())
     for _ in range(5):
         thread = threading.Thread(
@@ -184,7 +186,8 @@ def test_the_second_client_of_a_thread_is_closed_with_it(server, thing):
     assert eventually(lambda: len(open_descriptors()) <= before)
 
 
-def test_a_future_of_an_ended_thread_is_awaited_in_another_with_its_number(server, thing):
+def test_a_future_of_an_ended_thread_is_awaited_in_another_with_its_number(server, thing, client):
+    assert settled(client)
     before = len(open_descriptors())
     for _ in range(8):
         futures = []

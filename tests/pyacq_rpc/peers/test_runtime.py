@@ -4,7 +4,7 @@ import os
 import threading
 
 import pytest
-from conftest import eventually, open_descriptors
+from conftest import eventually, open_descriptors, settled
 from things import Thing
 
 import pyacq_rpc
@@ -14,7 +14,7 @@ from pyacq_rpc.peers.background import start_background
 
 def test_a_thousand_short_threads_leave_no_descriptor(server, client):
     server["thing"] = Thing()
-    client.ping()
+    assert settled(client)
     before = len(open_descriptors())
     answers = []
 

@@ -13,8 +13,9 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from typing import Any
+
+from . import lifeline
 
 __all__ = ["BOOT", "main"]
 
@@ -33,9 +34,10 @@ def main(config: dict[str, Any]) -> None:
     try:
         server = _start(config)
     except BaseException:  # noqa: BLE001  # whatever it is, the parent waits to hear of it
+        import traceback
+
         _report(report_fd, {"error": traceback.format_exc()})
         raise SystemExit(1) from None
-    _report(report_fd, {"address": server.address, "server_id": server.server_id})
     terminated: list[int] = []
 
     def terminate(signum: int, frame: object) -> None:
@@ -46,6 +48,10 @@ def main(config: dict[str, Any]) -> None:
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, terminate)
     with contextlib.suppress(SystemExit):
+        _report(report_fd, {"address": server.address, "server_id": server.server_id})
+        # While the parent connects, and before the first request: that one may
+        # never let go of the GIL.
+        lifeline.ask_kernel(config["parent_pid"])
         server.run_forever()
     if terminated:
         sys.exit(128 + terminated[0])
@@ -54,17 +60,17 @@ def main(config: dict[str, Any]) -> None:
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
 
-    from . import lifeline, logs
-
     name: str = config["name"]
     if config["log_addr"]:
+        from . import logs
+
         logs.send_to(config["log_addr"], config["log_level"], name)
     elif config["log_level"] is not None:
         logging.getLogger().setLevel(config["log_level"])
     server = RPCServer(config["address"], name=name)
     # stdin is done with once the configuration is read, and has served since
     # as the pipe that ends with the parent.
-    lifeline.watch(os.dup(0), config["parent_pid"], server.close)
+    lifeline.watch(os.dup(0), server.close)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

@@ -13,14 +13,13 @@ which ends the process, with no Python involved anywhere.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 
-__all__ = ["GRACE", "watch"]
+__all__ = ["GRACE", "ask_kernel", "watch"]
 
 GRACE = 1.0
 """Seconds that a node has for closing after its parent has gone."""
@@ -28,21 +27,17 @@ GRACE = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
-def watch(fd: int, parent_pid: int, close: Callable[[], object]) -> None:
+def watch(fd: int, close: Callable[[], object]) -> None:
     """Watch the parent from now on.
 
     Parameters
     ----------
     fd : int
         The reading end of the pipe.
-    parent_pid : int
-        The process that must live on.
     close : callable
         Asks the node to close; called from another thread.
     """
     threading.Thread(target=_watch, args=(fd, close), name="spawner lifeline", daemon=True).start()
-    if sys.platform == "linux":
-        _ask_kernel(parent_pid)
 
 
 def _watch(fd: int, close: Callable[[], object]) -> None:
@@ -54,7 +49,21 @@ def _watch(fd: int, close: Callable[[], object]) -> None:
     close()
 
 
-def _ask_kernel(parent_pid: int) -> None:
+def ask_kernel(parent_pid: int) -> None:
+    """Have the kernel watch the parent too, where it can.
+
+    Parameters
+    ----------
+    parent_pid : int
+        The process that must live on, whose child this one is.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes  # here only: it takes a millisecond or two
+    except ImportError:  # an interpreter built without it
+        return
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
     libc.signal.restype = ctypes.c_void_p

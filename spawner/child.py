@@ -60,6 +60,8 @@ def main(config: dict[str, Any]) -> None:
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
 
+    _fit_sockets()
+
     name: str = config["name"]
     if config["log_addr"]:
         from . import logs
@@ -75,6 +77,26 @@ def _start(config: dict[str, Any]) -> Any:
     os.dup2(null, 0)
     os.close(null)
     return server
+
+
+def _fit_sockets() -> None:
+    """Have zmq make room for as many sockets as there can be, and no more.
+
+    A client or a server has three, and takes four descriptors at least. Room
+    for many more would be a third of what a node takes beyond its imports.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    import zmq
+
+    from pyacq_rpc.peers.runtime import current
+
+    context = current().context
+    sockets = resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4
+    if 0 < sockets < context.get(zmq.MAX_SOCKETS):
+        context.set(zmq.MAX_SOCKETS, sockets)
 
 
 def _report(fd: int, report: dict[str, Any]) -> None:

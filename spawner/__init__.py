@@ -6,11 +6,20 @@ if TYPE_CHECKING:
     from .errors import SpawnError
     from .logs import LogServer, get_log_address, start_log_server
     from .process import ProcessSpawner
+    from .template import NodeTemplate
 
-__all__ = ["LogServer", "ProcessSpawner", "SpawnError", "get_log_address", "start_log_server"]
+__all__ = [
+    "LogServer",
+    "NodeTemplate",
+    "ProcessSpawner",
+    "SpawnError",
+    "get_log_address",
+    "start_log_server",
+]
 
 _HOMES = {
     "LogServer": "logs",
+    "NodeTemplate": "template",
     "ProcessSpawner": "process",
     "SpawnError": "errors",
     "get_log_address": "logs",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import psutil
@@ -19,9 +21,29 @@ def gone(pid: int) -> bool:
         return True
 
 
+def in_a_fork(act):
+    """Return what `act` does there, as text."""
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there are threads
+        pid = os.fork()
+    if pid == 0:
+        try:
+            answer = str(act())
+        except BaseException as error:  # noqa: BLE001  # it must not go on as a second pytest
+            answer = f"{type(error).__name__}: {error}"
+        os.write(write, answer.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        answer = pipe.read()
+    os.waitpid(pid, 0)
+    return answer
+
+
 PARENT = """
 import sys, time
-from spawner import ProcessSpawner
+from spawner import NodeTemplate, ProcessSpawner
 node = ProcessSpawner({arguments})
 print(node.pid, flush=True)
 {then}

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from processes import gone
+from processes import gone, in_a_fork
 
 from pyacq_rpc.peers.runtime import current
 from spawner import ProcessSpawner
@@ -68,36 +66,16 @@ class TestManyAtExit:
 class TestForks:
     """What a fork of this process can do to its nodes."""
 
-    @staticmethod
-    def in_a_fork(act):
-        """Return what `act` does there, as text."""
-        read, write = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # there are threads
-            pid = os.fork()
-        if pid == 0:
-            try:
-                answer = str(act())
-            except BaseException as error:  # noqa: BLE001  # it must not go on as a second pytest
-                answer = f"{type(error).__name__}: {error}"
-            os.write(write, answer.encode())
-            os._exit(0)
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            answer = pipe.read()
-        os.waitpid(pid, 0)
-        return answer
-
     @pytest.mark.parametrize("act", ["stop", "kill", "poll", "wait", "ask_to_close"])
     def test_it_cannot_end_them(self, act):
         with ProcessSpawner(name="camera") as node:
-            answer = self.in_a_fork(getattr(node, act))
+            answer = in_a_fork(getattr(node, act))
             assert answer == "RuntimeError: camera belongs to the process that started it"
             assert node._import("math").sqrt(4) == 2
 
     def test_it_may_leave_the_block(self):
         with ProcessSpawner() as node:
-            assert self.in_a_fork(lambda: node.__exit__(None, None, None)) == "None"
+            assert in_a_fork(lambda: node.__exit__(None, None, None)) == "None"
             assert node._import("math").sqrt(4) == 2
 
     def test_its_own_files_are_left_alone(self):
@@ -108,4 +86,4 @@ class TestForks:
                 return file.read(1)
 
         with ProcessSpawner() as node:
-            assert self.in_a_fork(read_a_file) == str(b"\0")
+            assert in_a_fork(read_a_file) == str(b"\0")

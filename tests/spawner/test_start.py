@@ -9,6 +9,8 @@ import pytest
 from conftest import eventually, open_descriptors
 
 from spawner import ProcessSpawner, SpawnError
+from spawner.interpreter import Interpreter
+from spawner.start import NodeProcess
 
 
 class TestFailing:
@@ -92,8 +94,6 @@ class TestFailing:
         assert eventually(lambda: not psutil.Process().children())
 
     def test_one_given_up_before_its_turn_is_never_started(self, monkeypatch):
-        from spawner.start import NodeProcess
-
         orders = []
 
         class Later:
@@ -103,7 +103,7 @@ class TestFailing:
 
         process = NodeProcess("late", "discard", None)
         with pytest.raises(KeyboardInterrupt):
-            process.start(Later(), None, {}, None, None)
+            process.start(Later(), Interpreter(None, None, None), {})
         process.cancel()
         orders[0]()
         assert process.proc is None

@@ -87,16 +87,14 @@ def _fit_sockets() -> None:
     A client or a server has three, and takes four descriptors at least. Room
     for many more would be a third of what a node takes beyond its imports.
     """
-    try:
-        import resource
-    except ImportError:  # Windows
+    if not hasattr(os, "sysconf"):  # Windows
         return
     import zmq
 
     from pyacq_rpc.peers.runtime import current
 
     context = current().context
-    sockets = resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4
+    sockets = os.sysconf("SC_OPEN_MAX") * 3 // 4
     if 0 < sockets < context.get(zmq.MAX_SOCKETS):
         context.set(zmq.MAX_SOCKETS, sockets)
 

@@ -31,6 +31,9 @@ __all__ = ["START_TIMEOUT", "NodeProcess"]
 START_TIMEOUT = 30.0
 """Seconds that a node may take to start."""
 
+KILL_TIMEOUT = 3.0
+"""Seconds after which a process that was sent SIGKILL counts as ended by that."""
+
 _STDOUT = {
     "capture": subprocess.PIPE,
     "log": subprocess.PIPE,
@@ -211,6 +214,11 @@ class NodeProcess:
                 os.killpg(self.proc.pid, signal.SIGKILL)
             except (AttributeError, ProcessLookupError, PermissionError):
                 self.proc.kill()
+        if isinstance(self.proc, ForkedProcess):
+            # Nobody but its template can tell, which may have been stopped by a debugger.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.proc.wait(KILL_TIMEOUT)
+            self.proc.give_up()
         self.proc.wait()
 
     def give_back(self) -> None:

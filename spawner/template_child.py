@@ -75,7 +75,7 @@ def _prepare(preload: list[str]) -> None:
     for name in preload:
         importlib.import_module(name)
     # What a node imports only when it is there, or when somebody uses it.
-    for name in ("ctypes", "fcntl", "logging", "resource", "spawner.logs", "traceback"):
+    for name in ("ctypes", "fcntl", "spawner.logs"):
         importlib.import_module(name)
     _ = pyacq_rpc.RPCClient
     others = [thread.name for thread in threading.enumerate()]

@@ -207,13 +207,11 @@ class TestStarting:
 
     def test_another_interpreter_is_the_template_s(self):
         with (
-            NodeTemplate(executable=sys.executable, env={"PYTHONHASHSEED": "7"}) as template,
+            NodeTemplate(executable=sys.executable, env={"PYTHONHASHSEED": "0"}) as template,
             ProcessSpawner(template=template) as node,
         ):
             assert node._import("sys").executable == sys.executable
-            assert node._import("builtins").hash("a") == ProcessSpawner(template=template)._import(
-                "builtins"
-            ).hash("a")
+            assert node._import("sys").flags.hash_randomization._get_value() == 0
 
 
 class TestRefusing:
@@ -418,6 +416,14 @@ class TestEnding:
             futures = [pool.submit(node.wait) for _ in range(4)]
             futures += [pool.submit(node.stop) for _ in range(4)]
             assert [future.result(20) for future in futures] == [0] * 8
+
+    def test_a_template_that_does_not_answer_keeps_nobody_waiting(self, template, monkeypatch):
+        monkeypatch.setattr("spawner.start.KILL_TIMEOUT", 0.1)
+        node = ProcessSpawner(template=template)
+        os.kill(template.pid, signal.SIGSTOP)
+        node.kill()
+        assert node.poll() == -signal.SIGKILL
+        assert gone(node.pid)
 
     def test_nodes_live_on_when_their_template_is_stopped(self):
         with NodeTemplate() as template:

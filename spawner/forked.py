@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import signal
 import socket
@@ -20,7 +21,16 @@ from collections.abc import Callable, Sequence
 
 from pyacq_rpc.transport.waiting import wait_readable
 
-__all__ = ["UNKNOWN_EXIT_CODE", "ForkedProcess"]
+__all__ = ["DESCRIPTORS", "ORDER", "UNKNOWN_EXIT_CODE", "ForkedProcess"]
+
+ORDER = b"f"
+"""What a template is told for a fork, together with the descriptors that it is to have."""
+
+_LOOK_INTERVAL = 0.5
+"""Seconds after which a wait looks again, lest the channel was closed as it began."""
+
+DESCRIPTORS = 5
+"""How many: stdin, stdout, stderr, the pipe for its report, the channel."""
 
 UNKNOWN_EXIT_CODE = 255
 """Of a process whose template had died before it. `multiprocessing` says the same."""
@@ -134,16 +144,12 @@ class ForkedProcess:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            with self._lock:
-                if self.returncode is not None:
-                    continue
-                fd = os.dup(self._channel.fileno())  # which somebody else may close meanwhile
-            try:
-                if not wait_readable([fd], left):
-                    raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
-            finally:
-                os.close(fd)
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            fd = self._channel.fileno()
+            if fd >= 0:  # else somebody has just seen the end
+                wait_readable([fd], min(left, _LOOK_INTERVAL))
         return code
 
     def send_signal(self, signum: int) -> None:

@@ -132,7 +132,7 @@ class ProcessSpawner:
         if template is None:
             starter = Interpreter(executable, env, cwd)
         else:
-            from .template import Fork
+            from .fork import Fork
 
             starter = Fork(template, self.name, executable, env, cwd)
         self._process = NodeProcess(self.name, output, self._log_addr)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import socket
 import subprocess
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal
 
 from pyacq_rpc.errors import CallTimeout
 from pyacq_rpc.peers.runtime import current
 
 from .errors import SpawnError
 from .family import Family
-from .forked import ForkedProcess
-from .interpreter import Interpreter, environment, search_path
+from .forked import ORDER, ForkedProcess
+from .interpreter import Interpreter
 from .start import START_TIMEOUT, NodeProcess
-from .template_child import ORDER
 
-__all__ = ["Fork", "NodeTemplate"]
-
-_AT_START = ("PYTHON", "LD_", "DYLD_", "MALLOC_")
-"""What the names of variables begin with that are read when a process starts."""
+__all__ = ["NodeTemplate"]
 
 
 class NodeTemplate:
@@ -96,7 +90,7 @@ class NodeTemplate:
         self._lock = threading.RLock()
         self.same_python = executable is None
         self._nodes: set[ForkedProcess] = set()
-        self._stopping = False
+        self._stopping = self._ended = False
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)  # a template that does not answer has many orders
         self._process = NodeProcess(self.name, "inherit", None)
@@ -189,12 +183,6 @@ class NodeTemplate:
         self._process.kill()
         self._give_back()
 
-    def ask_to_close(self) -> None:
-        """Start no more nodes from it; do not wait."""
-        with self._lock:
-            self._stopping = True
-            self._hang_up()
-
     def abandon(self) -> None:
         """Let go of it in the child of a fork: the template is not ours."""
         self._control.close()
@@ -220,21 +208,12 @@ class NodeTemplate:
         SpawnError
             If it will not be, or is not in time.
         """
-        with self._lock:
-            control = self._control.fileno()
-            if control >= 0:
-                control = os.dup(control)  # somebody else may find that it has ended
         try:
-            if control < 0:
-                raise ConnectionError
-            there = proc.await_pid(control, timeout)
+            there = proc.await_pid(self._control.fileno(), timeout)
         except ConnectionError:
             raise self.failure(name) from None
         except OSError as error:
             raise SpawnError(f"{self.name} cannot fork {name}: {error}") from error
-        finally:
-            if control >= 0:
-                os.close(control)
         if not there:
             raise SpawnError(
                 f"{name} did not start within {timeout} s: {self.name} does not answer"
@@ -242,7 +221,7 @@ class NodeTemplate:
 
     def failure(self, name: str) -> SpawnError:
         """Return why a node was not forked."""
-        how = "does not answer"
+        how = "was stopped; make another template" if self._stopping else "does not answer"
         with contextlib.suppress(subprocess.TimeoutExpired):
             how = f"has ended with exit code {self._proc.wait(1.0)}; make another template"
         return SpawnError(f"cannot start {name}: its template {self.name} {how}")
@@ -264,6 +243,8 @@ class NodeTemplate:
         with self._lock:
             self._nodes.discard(proc)
             last = self._stopping and not self._nodes
+            if last and self._ended:
+                self._control.close()
         if last and self._process.is_ours():
             self.stop()
 
@@ -274,10 +255,11 @@ class NodeTemplate:
     def _give_back(self) -> None:
         """Give back what belonged to the process, which has ended."""
         with self._lock:
-            self._stopping = True
+            self._stopping = self._ended = True
             self._family.discard_template(self)
             self._process.give_back()
-            self._control.close()
+            if not self._nodes:  # one that is being forked looks at it
+                self._control.close()
 
     def _check_that_it_is_ours(self) -> None:
         if not self._process.is_ours():
@@ -294,125 +276,3 @@ class NodeTemplate:
     ) -> None:
         if self._process.is_ours():  # a fork may leave the block too
             self.stop()
-
-
-class Fork:
-    """Starts processes as forks of a template.
-
-    Parameters
-    ----------
-    template : NodeTemplate
-    name : str
-        Of the node, for error messages.
-    executable : str or None
-        The template's; anything else is refused.
-    env : dict or None
-        Changes of the environment; None for a variable removes it.
-    cwd : str or path, optional
-        The working directory.
-
-    Raises
-    ------
-    ValueError
-        For what only the template can be given.
-    """
-
-    def __init__(
-        self,
-        template: NodeTemplate,
-        name: str,
-        executable: str | None,
-        env: dict[str, str | None] | None,
-        cwd: str | os.PathLike[str] | None,
-    ) -> None:
-        template.check()
-        if executable is not None:
-            raise ValueError(
-                "the interpreter of a forked node is its template's;"
-                " give the executable to NodeTemplate"
-            )
-        for variable in env or ():
-            if variable.startswith(_AT_START):
-                raise ValueError(
-                    f"{variable} is read when a process starts, and that of a forked node"
-                    " has started already; give it to NodeTemplate"
-                )
-        self._template = template
-        self._name = name
-        self.how = f"from {template.name}"
-        self.config: dict[str, Any] = {
-            "same_python": template.same_python,
-            "path": search_path(template.same_python),
-            "parent_pid": None,
-            "env": environment(env or {}),
-            "cwd": _directory(cwd),
-        }
-
-    def launch(self, stdout: int | None, report_fd: int) -> ForkedProcess:
-        """Start a process; see `Starter.launch`."""
-        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            child_stdin, stdin = _pipe(ours, theirs, "wb")
-            child_stderr, stderr = _pipe(ours, theirs, "rb")
-            child_stdout, captured = _stdout(stdout, ours, theirs)
-            channel, child_channel = socket.socketpair()
-            ours.enter_context(channel)
-            theirs.enter_context(child_channel)
-            proc = ForkedProcess(
-                [self.how],
-                stdin,
-                captured,
-                stderr,
-                channel,
-                theirs.pop_all(),
-                self._template.node_ended,
-            )
-            try:
-                self._template.fork(
-                    proc,
-                    [child_stdin, child_stdout, child_stderr, report_fd, child_channel.fileno()],
-                )
-            except BaseException as error:
-                proc.give_up()
-                proc.close()
-                if isinstance(error, OSError):
-                    raise self._template.failure(self._name) from error
-                raise
-            ours.pop_all()
-            return proc
-
-    def settle(self, proc: ForkedProcess, timeout: float) -> None:
-        """Return when the node is there; see `Starter.settle`."""
-        self._template.await_fork(proc, self._name, timeout)
-
-
-def _pipe(
-    ours: contextlib.ExitStack, theirs: contextlib.ExitStack, mode: Literal["rb", "wb"]
-) -> tuple[int, io.FileIO]:
-    """Return their end of a new pipe, and ours, which is open in this mode."""
-    reading, writing = os.pipe()
-    mine, yours = (reading, writing) if mode == "rb" else (writing, reading)
-    theirs.callback(os.close, yours)
-    return yours, ours.enter_context(open(mine, mode, buffering=0))
-
-
-def _stdout(
-    stdout: int | None, ours: contextlib.ExitStack, theirs: contextlib.ExitStack
-) -> tuple[int, io.FileIO | None]:
-    """Return what is to be the node's stdout, and our end if that is a pipe."""
-    if stdout == subprocess.PIPE:
-        return _pipe(ours, theirs, "rb")
-    if stdout is None:
-        with contextlib.suppress(OSError):  # ours may be closed
-            os.fstat(1)
-            return 1, None
-    null = os.open(os.devnull, os.O_WRONLY)
-    theirs.callback(os.close, null)
-    return null, None
-
-
-def _directory(cwd: str | os.PathLike[str] | None) -> str | None:
-    """Return the node's working directory, seen from anywhere."""
-    try:
-        return os.path.abspath(cwd if cwd is not None else os.getcwd())
-    except FileNotFoundError:  # ours was removed
-        return None

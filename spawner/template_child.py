@@ -36,13 +36,9 @@ import zmq
 import pyacq_rpc
 
 from . import child, lifeline
+from .forked import DESCRIPTORS, ORDER
 
-__all__ = ["ORDER", "main"]
-
-ORDER = b"f"
-"""Orders a node, and brings its descriptors."""
-
-_DESCRIPTORS = 5
+__all__ = ["main"]
 
 _PATIENCE = lifeline.GRACE + 0.5
 """Seconds that nodes have for ending by themselves when the parent has ended."""
@@ -150,7 +146,7 @@ class _Template:
 
     def _take_order(self) -> list[int] | None:
         """Return the descriptors of the node that is ordered, or None at the end."""
-        space = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
+        space = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
         flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
         data, ancillary, _, _ = self._control.recvmsg(1, space, flags)
         if data != ORDER:
@@ -164,7 +160,7 @@ class _Template:
         return list(fds)
 
     def _fork(self, fds: list[int]) -> dict[str, Any] | None:
-        if len(fds) != _DESCRIPTORS:  # our table of descriptors is full
+        if len(fds) != DESCRIPTORS:  # our table of descriptors is full
             for fd in fds:
                 os.close(fd)
             return None

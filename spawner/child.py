@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -73,6 +72,8 @@ def _start(config: dict[str, Any]) -> Any:
 
         logs.send_to(config["log_addr"], config["log_level"], name)
     elif config["log_level"] is not None:
+        import logging
+
         logging.getLogger().setLevel(config["log_level"])
     server = RPCServer(config["address"], name=name)
     null = os.open(os.devnull, os.O_RDONLY)

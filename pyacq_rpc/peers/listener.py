@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from typing import Any
 
 import zmq
 
+from ..late_logging import getLogger
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
 from ..transport.waiting import Waker
@@ -19,7 +19,7 @@ from .inbox import Inbox
 
 __all__ = ["Listener"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 class Listener:

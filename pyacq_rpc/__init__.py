@@ -1,5 +1,7 @@
 """Objects of other threads, processes and machines, used like local ones."""
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     AccessDenied,
     CallTimeout,
@@ -11,12 +13,14 @@ from .errors import (
     ServerDisconnected,
 )
 from .loops.plain import RPCServer
-from .peers.client import RPCClient
-from .peers.future import Future
 from .peers.runtime import reset
 from .peers.timers import Timer
 from .session.proxy import ObjectProxy
 from .wire.registry import Buffer, register_type, unregister_type
+
+if TYPE_CHECKING:
+    from .peers.client import RPCClient
+    from .peers.future import Future
 
 __version__ = "0.1.0"
 
@@ -39,3 +43,17 @@ __all__ = [
     "reset",
     "unregister_type",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A node that only serves has no client; it starts sooner and smaller without.
+    if name not in ("Future", "RPCClient"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .peers import client, future
+
+    globals().update(Future=future.Future, RPCClient=client.RPCClient)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ anything from here.
 
 from __future__ import annotations
 
-import concurrent.futures
+import sys
 
 __all__ = [
     "AccessDenied",
@@ -50,12 +50,13 @@ class SerializationError(RPCError, TypeError):
     """
 
 
-# On Python 3.10 `Future.result` raises a TimeoutError of its own; from 3.11 on
-# the two are one class, and listing both would be an error.
-class _FutureTimeout(
-    *dict.fromkeys((TimeoutError, concurrent.futures.TimeoutError))  # type: ignore[misc]  # a computed base
-):
-    pass
+if sys.version_info >= (3, 11):
+    _FutureTimeout = TimeoutError
+else:  # `Future.result` raises a TimeoutError of its own
+    import concurrent.futures
+
+    class _FutureTimeout(TimeoutError, concurrent.futures.TimeoutError):
+        pass
 
 
 class CallTimeout(RPCError, _FutureTimeout):

@@ -9,33 +9,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
-import traceback
 from typing import Any
 
-__all__ = ["BOOT", "main"]
+from . import lifeline
+
+__all__ = ["BOOT", "main", "report", "report_error"]
 
 BOOT = (
     "import sys, json;"
     "c = json.loads(sys.stdin.buffer.readline());"
     "sys.path[:] = c['path'] if c['same_python'] else sys.path + c['path'];"
-    "from spawner.child import main; main(c)"
+    "from {module} import main; main(c)"
 )
-"""What the child's interpreter is started with."""
+"""What the child's interpreter is started with, when the module is filled in."""
 
 
 def main(config: dict[str, Any]) -> None:
     """Be the node that `config` describes, until it is asked to close."""
     report_fd: int = config["report_fd"]
+    # stdin is done with once the configuration is read, and serves from now on
+    # as the pipe that ends with the parent.
+    lifeline_fd = os.dup(0)
     try:
         server = _start(config)
+        lifeline.watch(lifeline_fd, server.close)
     except BaseException:  # noqa: BLE001  # whatever it is, the parent waits to hear of it
-        _report(report_fd, {"error": traceback.format_exc()})
+        report_error(report_fd)
         raise SystemExit(1) from None
-    _report(report_fd, {"address": server.address, "server_id": server.server_id})
     terminated: list[int] = []
 
     def terminate(signum: int, frame: object) -> None:
@@ -46,6 +49,13 @@ def main(config: dict[str, Any]) -> None:
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, terminate)
     with contextlib.suppress(SystemExit):
+        report(report_fd, {"address": server.address, "server_id": server.server_id})
+        # While the parent connects, and before the first request: that one may
+        # never let go of the GIL.
+        if config["parent_pid"] is None:  # forked from a template, whose child it is
+            lifeline.ask_kernel_by_pipe(lifeline_fd)
+        else:
+            lifeline.ask_kernel(config["parent_pid"])
         server.run_forever()
     if terminated:
         sys.exit(128 + terminated[0])
@@ -54,23 +64,50 @@ def main(config: dict[str, Any]) -> None:
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
 
-    from . import lifeline, logs
+    _fit_sockets()
 
     name: str = config["name"]
     if config["log_addr"]:
+        from . import logs
+
         logs.send_to(config["log_addr"], config["log_level"], name)
     elif config["log_level"] is not None:
+        import logging
+
         logging.getLogger().setLevel(config["log_level"])
     server = RPCServer(config["address"], name=name)
-    # stdin is done with once the configuration is read, and has served since
-    # as the pipe that ends with the parent.
-    lifeline.watch(os.dup(0), config["parent_pid"], server.close)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     return server
 
 
-def _report(fd: int, report: dict[str, Any]) -> None:
+def _fit_sockets() -> None:
+    """Have zmq make room for as many sockets as there can be, and no more.
+
+    A client or a server has three, and takes four descriptors at least. Room
+    for many more would be a third of what a node takes beyond its imports.
+    """
+    if not hasattr(os, "sysconf"):  # Windows
+        return
+    import zmq
+
+    from pyacq_rpc.peers.runtime import current
+
+    context = current().context
+    sockets = os.sysconf("SC_OPEN_MAX") * 3 // 4
+    if 0 < sockets < context.get(zmq.MAX_SOCKETS):
+        context.set(zmq.MAX_SOCKETS, sockets)
+
+
+def report(fd: int, fields: dict[str, Any]) -> None:
+    """Tell the parent, once."""
     with os.fdopen(fd, "w") as pipe:
-        pipe.write(json.dumps(report) + "\n")
+        pipe.write(json.dumps(fields) + "\n")
+
+
+def report_error(fd: int) -> None:
+    """Tell the parent the exception that is being handled."""
+    import traceback
+
+    report(fd, {"error": traceback.format_exc()})

@@ -19,10 +19,12 @@ from . import logs
 
 if TYPE_CHECKING:
     from .process import ProcessSpawner
+    from .template import NodeTemplate
 
 __all__ = ["Family", "Launcher"]
 
 T = TypeVar("T")
+Member = TypeVar("Member", "ProcessSpawner", "NodeTemplate")
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Family:
     def __init__(self, runtime: Runtime) -> None:
         self._numbers = itertools.count(1)
         self._running: set[ProcessSpawner] = set()
+        self._templates: set[NodeTemplate] = set()
         self._lock = threading.Lock()
         self._launcher: Launcher | None = None
         logs.close_at_exit(runtime)  # after the nodes, which log until they end
@@ -92,9 +95,9 @@ class Family:
                 self._launcher = Launcher()
             return self._launcher
 
-    def new_name(self) -> str:
-        """Return a name for a node that was given none."""
-        return f"node-{os.getpid()}-{next(self._numbers)}"
+    def new_name(self, kind: str = "node") -> str:
+        """Return a name for a node or a template that was given none."""
+        return f"{kind}-{os.getpid()}-{next(self._numbers)}"
 
     def add(self, node: ProcessSpawner) -> None:
         """Note a node that has been started."""
@@ -103,6 +106,14 @@ class Family:
     def discard(self, node: ProcessSpawner) -> None:
         """Forget a node that has ended."""
         self._running.discard(node)
+
+    def add_template(self, template: NodeTemplate) -> None:
+        """Note a template that has been started."""
+        self._templates.add(template)
+
+    def discard_template(self, template: NodeTemplate) -> None:
+        """Forget a template that has ended."""
+        self._templates.discard(template)
 
     def stop(self) -> None:
         """Stop all nodes at the same time: ask, then terminate, then kill them."""
@@ -114,6 +125,10 @@ class Family:
         self._each(busy, "terminated", lambda node: node.proc.terminate())
         self._wait(busy, deadline - EXIT_TIMEOUT / 4)
         self._each(running, "killed", lambda node: node.kill())
+        # Last, since they tell how their nodes have ended.
+        templates = list(self._templates)
+        self._each(templates, "stopped", lambda template: template.stop(EXIT_TIMEOUT / 4))
+        self._each(templates, "killed", lambda template: template.kill())
         with self._lock:
             if self._launcher is not None:
                 self._launcher.close()
@@ -125,10 +140,8 @@ class Family:
 
         self._each(nodes, "waited for", wait)
 
-    def _each(
-        self, nodes: list[ProcessSpawner], done: str, act: Callable[[ProcessSpawner], object]
-    ) -> None:
-        """Do something to all nodes, whatever goes wrong with one of them."""
+    def _each(self, nodes: list[Member], done: str, act: Callable[[Member], object]) -> None:
+        """Do something to all of these, whatever goes wrong with one of them."""
         for node in nodes:
             try:
                 act(node)
@@ -136,6 +149,8 @@ class Family:
                 _log.exception("at exit, %s could not be %s", node.name, done)
 
     def abandon(self) -> None:
-        """In the child of a fork: the nodes are the parent's."""
+        """In the child of a fork: nodes and templates are the parent's."""
         for node in self._running:
             node.abandon()
+        for template in self._templates:
+            template.abandon()

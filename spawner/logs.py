@@ -13,10 +13,7 @@ import itertools
 import json
 import logging
 import math
-import shutil
-import socket
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -125,6 +122,8 @@ class LogSender(logging.Handler):
 
     def __init__(self, address: str, process_name: str) -> None:
         super().__init__()
+        import socket
+
         self._host = socket.gethostname()
         self._process_name = process_name
         self._dropped = 0
@@ -206,6 +205,8 @@ class LogServer:
         self._directory: str | None = None
         if address is None:
             if zmq.has("ipc"):
+                import tempfile
+
                 self._directory = tempfile.mkdtemp(prefix="pyacq-log-")
                 address = f"ipc://{self._directory}/log"
             else:
@@ -259,6 +260,8 @@ class LogServer:
         self._socket.close()
         self._waker.close()
         if self._directory is not None:
+            import shutil
+
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _receive_the_rest(self) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.errors import CallTimeout
@@ -17,15 +17,16 @@ from pyacq_rpc.peers.runtime import ServerLink, current
 from pyacq_rpc.transport.sockets import clean_address
 
 from .family import Family
+from .interpreter import Interpreter, Starter
 from .logs import get_log_address
-from .start import NodeProcess
+from .start import START_TIMEOUT, NodeProcess
+
+if TYPE_CHECKING:
+    from .template import NodeTemplate
 
 __all__ = ["ProcessSpawner"]
 
 _log = logging.getLogger(__name__)
-
-START_TIMEOUT = 30.0
-"""Seconds that a node may take to start."""
 
 _OUTPUTS = ("inherit", "capture", "log", "discard")
 
@@ -60,6 +61,10 @@ class ProcessSpawner:
         default to the log server if there is one, else inherited.
     start_timeout : float
         Seconds that it may take to start.
+    template : NodeTemplate, optional
+        What the node is forked from, instead of starting an interpreter. It
+        decides about the `executable`, and about such variables in `env` as
+        are read only when a process starts.
 
     Attributes
     ----------
@@ -68,6 +73,9 @@ class ProcessSpawner:
         Where the node's server listens.
     pid : int
     proc : subprocess.Popen
+        Of a forked node, which is no child of this process, something with
+        the same ``pid``, ``returncode``, ``args``, ``poll``, ``wait``,
+        ``send_signal``, ``terminate`` and ``kill``.
 
     Raises
     ------
@@ -93,6 +101,7 @@ class ProcessSpawner:
         cwd: str | os.PathLike[str] | None = None,
         output: str | None = None,
         start_timeout: float = START_TIMEOUT,
+        template: NodeTemplate | None = None,
     ) -> None:
         if qt:
             raise NotImplementedError("qt=True needs QtRPCServer, which this version does not have")
@@ -119,9 +128,16 @@ class ProcessSpawner:
             "log_addr": self._log_addr,
             "log_level": log_level,
         }
+        starter: Starter
+        if template is None:
+            starter = Interpreter(executable, env, cwd)
+        else:
+            from .fork import Fork
+
+            starter = Fork(template, self.name, executable, env, cwd)
         self._process = NodeProcess(self.name, output, self._log_addr)
         try:
-            self.proc = self._process.start(self._family.launcher, executable, config, env, cwd)
+            self.proc = self._process.start(self._family.launcher, starter, config, start_timeout)
             self.pid = self.proc.pid
             self._family.add(self)
             report = self._process.await_report(start_timeout)
@@ -236,7 +252,8 @@ class ProcessSpawner:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.proc.wait(max(0.0, (deadline - time.monotonic()) / 2))
         self.kill()
-        code: int = self.proc.returncode
+        code = self.proc.returncode
+        assert code is not None
         return code
 
     def ask_to_close(self) -> None:

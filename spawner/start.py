@@ -12,22 +12,34 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pyacq_rpc.transport.waiting import wait_readable
 
-from . import child
 from .errors import SpawnError
 from .family import Launcher
+from .forked import ForkedProcess
+from .interpreter import Starter
 from .logs import LogSender
 from .output import CAPTURE_SIZE, TAIL_SIZE, Drain
 
-__all__ = ["NodeProcess"]
+__all__ = ["START_TIMEOUT", "NodeProcess"]
+
+START_TIMEOUT = 30.0
+"""Seconds that a node may take to start."""
+
+KILL_TIMEOUT = 3.0
+"""Seconds after which a process that was sent SIGKILL counts as ended by that."""
+
+_STDOUT = {
+    "capture": subprocess.PIPE,
+    "log": subprocess.PIPE,
+    "discard": subprocess.DEVNULL,
+}
+"""What each output makes of stdout; 'inherit' leaves it as it is."""
 
 
 class NodeProcess:
@@ -44,13 +56,13 @@ class NodeProcess:
 
     Attributes
     ----------
-    proc : subprocess.Popen or None
+    proc : subprocess.Popen or ForkedProcess or None
         None until it is started.
     """
 
     def __init__(self, name: str, output: str, log_addr: str | None) -> None:
         self.name = name
-        self.proc: subprocess.Popen[bytes] | None = None
+        self.proc: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._output = output
         self._log_addr = log_addr
         self._parent_pid = os.getpid()
@@ -63,76 +75,56 @@ class NodeProcess:
     def start(
         self,
         launcher: Launcher,
-        executable: str | None,
+        starter: Starter,
         config: dict[str, Any],
-        env: dict[str, str | None] | None,
-        cwd: str | os.PathLike[str] | None,
-    ) -> subprocess.Popen[bytes]:
+        timeout: float = START_TIMEOUT,
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
         """Start the process, and tell it what to be.
 
         Whatever this raises, `cancel` has to be called then.
         """
-        same_python = executable is None
-        executable = executable or sys.executable
-        environment = _environment(env)
-        config = {**config, "same_python": same_python, "path": _search_path(same_python)}
         try:
-            launcher.run(lambda: self._launch(str(executable), config, environment, cwd))
+            launcher.run(lambda: self._launch(starter))
         except OSError as error:
-            raise SpawnError(f"cannot start {self.name} with {executable}: {error}") from error
+            raise SpawnError(f"cannot start {self.name} {starter.how}: {error}") from error
         assert self.proc is not None
+        # Not in the launcher's thread, which others may need: neither a template
+        # that does not answer nor a child that reads nothing.
+        starter.settle(self.proc, timeout)
         assert self.proc.stdin is not None
-        # Not in the launcher's thread: a child that reads nothing may block it.
-        unsent = memoryview(json.dumps(config).encode() + b"\n")
+        unsent = memoryview(json.dumps({**starter.config, **config}).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError):  # it died at once; its report will say so
             while unsent:
                 unsent = unsent[self.proc.stdin.write(unsent) :]
         return self.proc
 
-    def _launch(
-        self,
-        executable: str,
-        config: dict[str, Any],
-        env: dict[str, str] | None,
-        cwd: str | os.PathLike[str] | None,
-    ) -> None:
+    def _launch(self, starter: Starter) -> None:
         with self._lock:
             if self._unwanted.is_set():
                 return
             self._report_fd, report_fd = os.pipe()
-            config.update(report_fd=report_fd, parent_pid=self._parent_pid)
-            discard = subprocess.DEVNULL if self._output == "discard" else None
-            pipe = self._output in ("capture", "log")
             try:
-                self.proc = subprocess.Popen(  # noqa: S603  # the interpreter is the caller's choice
-                    [executable, "-c", child.BOOT],
-                    bufsize=0,  # a fork must find nothing that it could write once more
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE if pipe else discard,
-                    stderr=subprocess.PIPE,
-                    env=env,
-                    cwd=cwd,
-                    pass_fds=(report_fd,),
-                    start_new_session=True,
-                )
+                self.proc = starter.launch(_STDOUT.get(self._output), report_fd)
             finally:
                 os.close(report_fd)
             self._drain_output(self.proc)
         if self._unwanted.is_set():  # since then, by somebody who could not wait for the lock
             self.cancel()
 
-    def _drain_output(self, proc: subprocess.Popen[bytes]) -> None:
+    def _drain_output(self, proc: subprocess.Popen[bytes] | ForkedProcess) -> None:
         keep = CAPTURE_SIZE if self._output == "capture" else TAIL_SIZE
         for stream, pipe in (("stdout", proc.stdout), ("stderr", proc.stderr)):
             if pipe is None:
                 continue
-            on_line = self._logger_of(stream, proc.pid) if self._output == "log" else None
+            on_line = self._logger_of(stream, proc) if self._output == "log" else None
             forward = 2 if self._output == "inherit" else None
             thread_name = f"spawner {stream} of {self.name}"
             self._drains[stream] = Drain(os.dup(pipe.fileno()), thread_name, on_line, forward, keep)
             pipe.close()
 
-    def _logger_of(self, stream: str, pid: int) -> Callable[[str], None]:
+    def _logger_of(
+        self, stream: str, proc: subprocess.Popen[bytes] | ForkedProcess
+    ) -> Callable[[str], None]:
         if self._sender is None:
             assert self._log_addr is not None
             self._sender = LogSender(self._log_addr, self.name)
@@ -143,7 +135,7 @@ class NodeProcess:
             record = logging.LogRecord(
                 f"{self.name}.{stream}", level, "", 0, line.replace("%", "%%"), (), None
             )
-            record.msg, record.process, record.threadName = line, pid, stream
+            record.msg, record.process, record.threadName = line, proc.pid, stream
             sender.handle(record)
 
         return log_line
@@ -201,6 +193,8 @@ class NodeProcess:
         """Let go of the lifeline in the child of a fork: the node is not ours."""
         if self.proc is not None and self.proc.stdin is not None:
             self.proc.stdin.close()
+        if isinstance(self.proc, ForkedProcess):
+            self.proc.abandon()
 
     def cancel(self) -> None:
         """End the process at once, or see to it that it is never started."""
@@ -215,9 +209,16 @@ class NodeProcess:
         assert self.proc is not None
         if self.proc.poll() is None:
             try:
+                if self.proc.pid == 0:  # ordered, and not there yet
+                    raise ProcessLookupError
                 os.killpg(self.proc.pid, signal.SIGKILL)
             except (AttributeError, ProcessLookupError, PermissionError):
                 self.proc.kill()
+        if isinstance(self.proc, ForkedProcess):
+            # Nobody but its template can tell, which may have been stopped by a debugger.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.proc.wait(KILL_TIMEOUT)
+            self.proc.give_up()
         self.proc.wait()
 
     def give_back(self) -> None:
@@ -228,6 +229,8 @@ class NodeProcess:
                 for pipe in (self.proc.stdin, self.proc.stdout, self.proc.stderr):
                     if pipe is not None:
                         pipe.close()
+            if isinstance(self.proc, ForkedProcess):
+                self.proc.close()
             for drain in self._drains.values():
                 drain.finish()
             for drain in self._drains.values():
@@ -239,21 +242,3 @@ class NodeProcess:
         fd, self._report_fd = self._report_fd, -1
         if fd >= 0:
             os.close(fd)
-
-
-def _search_path(same_python: bool) -> list[str]:
-    """Where the child looks for modules.
-
-    The same Python gets the very path of this process. Another one has its
-    own, and is only told where these two packages are.
-    """
-    if same_python:
-        return [os.path.abspath(entry) for entry in sys.path]
-    return [str(Path(__file__).resolve().parents[1])]
-
-
-def _environment(changes: dict[str, str | None] | None) -> dict[str, str] | None:
-    if changes is None:
-        return None
-    merged = {**os.environ, **changes}
-    return {name: value for name, value in merged.items() if value is not None}

@@ -101,7 +101,7 @@ def doctest_names(doctest_namespace: dict[str, object]) -> None:
     from pyacq_rpc.peers.background import start_background
     from spawner.logs import LogSender, LogServer
 
-    doctest_namespace.update(vars(pyacq_rpc))
+    doctest_namespace.update({name: getattr(pyacq_rpc, name) for name in pyacq_rpc.__all__})
     doctest_namespace.update(
         start_background=start_background, LogSender=LogSender, LogServer=LogServer
     )

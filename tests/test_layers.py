@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    ["pyacq_rpc.errors"],
+    ["pyacq_rpc.errors", "pyacq_rpc.late_logging"],
     ["pyacq_rpc.wire"],
     ["pyacq_rpc.session"],
     ["pyacq_rpc.transport"],
@@ -94,3 +94,34 @@ def test_importing_the_packages_imports_nothing_heavy():
     assert run.returncode == 0, run.stderr
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert not loaded & {"numpy", "IPython", "qtpy", "PyQt5", "PyQt6", "PySide6", "matplotlib"}
+
+
+SLOW_TO_IMPORT = (
+    "asyncio concurrent ctypes inspect logging pathlib psutil shutil"
+    " ssl subprocess tempfile traceback zoneinfo"
+)
+
+
+def test_a_node_imports_nothing_slow_before_it_listens():
+    code = (
+        "import sys, zmq, msgpack; before = set(sys.modules);"
+        "import spawner.child; from pyacq_rpc import RPCServer; RPCServer();"
+        "print(*set(sys.modules) - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    slow = {name.partition(".")[0] for name in run.stdout.split()} & set(SLOW_TO_IMPORT.split())
+    if sys.version_info < (3, 11):
+        slow -= {"concurrent", "logging", "traceback"}  # has a TimeoutError of its own
+    assert not slow
+
+
+@pytest.mark.parametrize("package", ["pyacq_rpc", "spawner"])
+def test_what_is_imported_late_is_there(package):
+    code = f"import {package} as p; print(*[n for n in p.__all__ if n not in dir(p)]);"
+    code += "print(*[getattr(p, n).__name__ for n in p.__all__]); p.nothing"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    missing, found = run.stdout.splitlines()
+    assert missing == ""
+    assert "RPCClient" in found or "ProcessSpawner" in found
+    assert f"AttributeError: module {package!r} has no attribute 'nothing'" in run.stderr

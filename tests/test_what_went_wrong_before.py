@@ -184,7 +184,7 @@ def test_qt_must_be_installed_where_it_is_not_used():
 
 def test_several_atexit_hooks_fight_each_other():
     code = (
-        "import atexit, pyacq_rpc, spawner; print(atexit._ncallbacks());"
+        "import atexit, logging, pyacq_rpc, spawner; print(atexit._ncallbacks());"
         "n = spawner.ProcessSpawner(); l = spawner.start_log_server();"
         "s = pyacq_rpc.RPCServer(); s.run_lazy(); n.client.ping();"
         "print(atexit._ncallbacks())"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RPCError
+from ..late_logging import getLogger
 from ..session.dispatch import UserError
 from ..session.remote_errors import describe, failure_of_error
 from ..wire.messages import Failure, Request, Result
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["failure_of", "run_request"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 def run_request(server: ServerCore, connection: Connection, request: Request) -> None:

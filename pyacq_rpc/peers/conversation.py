@@ -8,13 +8,13 @@ that no other thread has to wake up first; when nobody waits, the I/O thread
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
+from ..late_logging import getLogger
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
 from ..transport.waiting import make_poll, wait_readable
@@ -29,7 +29,7 @@ from .runtime import Runtime, ThreadState
 
 __all__ = ["Conversation"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 class Conversation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from collections.abc import Generator
 from typing import Any, Protocol
@@ -95,4 +94,6 @@ class Future(concurrent.futures.Future[Any]):
                 raise CallTimeout(f"no answer to request {self.request_id} after {timeout} s")
 
     def __await__(self) -> Generator[Any, None, Any]:
+        import asyncio  # here only: it takes long to import
+
         return asyncio.wrap_future(self).__await__()

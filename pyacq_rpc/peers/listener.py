@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import zmq
 
 from ..errors import ProtocolError
+from ..late_logging import getLogger
 from ..transport.direct import DirectListener, is_available
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
@@ -22,7 +22,7 @@ from .runtime import Runtime
 
 __all__ = ["Listener"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 class Listener:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..session.leases import new_token
 from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
-from .future import Future
 
 if TYPE_CHECKING:
+    from .future import Future
     from .server import ServerCore
 
 __all__ = ["LOCAL", "LocalClient", "LocalHome"]
@@ -68,6 +68,8 @@ class LocalClient:
                 options[name] = self._at_home(options[name])
         if sync in (None, "sync"):
             return self._run(action, options, return_type)
+        from .future import Future  # here only: a node at rest has none
+
         future = Future(self, 0)
         try:
             future.set_result(self._run(action, options, return_type))

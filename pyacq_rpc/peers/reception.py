@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from ..errors import ProtocolError
+from ..late_logging import getLogger
 from ..session.remote_errors import failure_of_error
 from ..transport.monitor import source_descriptor
 from ..wire import messages
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""

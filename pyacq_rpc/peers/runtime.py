@@ -8,7 +8,6 @@ on it, and it has the package's only exit hook.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import zmq
 
 from ..errors import ServerDisconnected
+from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
@@ -44,7 +44,7 @@ ROADS_VARIABLE = "PYACQ_RPC_ROADS"
 SERVER_GRACE = 2.0
 """Seconds that servers have at exit for finishing what they are doing."""
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 class ThreadState:

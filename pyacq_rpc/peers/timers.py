@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ServerDisconnected
+from ..late_logging import getLogger
 from ..session.proxy import ObjectProxy
 
 __all__ = ["Timer", "Timers"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 
 class Timer:

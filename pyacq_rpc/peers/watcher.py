@@ -8,12 +8,12 @@ and it closes the clients of threads that have ended.
 from __future__ import annotations
 
 import collections
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..late_logging import getLogger
 from ..transport.waiting import Waker, wait_ready
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watcher"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 RELEASE_DELAY = 0.05
 """Seconds that releases may wait for more of them to share their message."""

@@ -7,13 +7,15 @@ Python calls the same method for both; only the caller's bytecode differs.
 
 from __future__ import annotations
 
-import dis
+import opcode
 import sys
 from types import CodeType
 
 __all__ = ["is_attribute_syntax"]
 
-_LOADS = frozenset(dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in dis.opmap)
+_LOADS = frozenset(
+    opcode.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in opcode.opmap
+)
 
 
 def is_attribute_syntax(depth: int) -> bool:
@@ -42,7 +44,7 @@ def is_attribute_syntax(depth: int) -> bool:
         return True
     frame = sys._getframe(depth + 1)
     code, at = _bytecode(frame.f_code), frame.f_lasti
-    while code[at] == dis.EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
+    while code[at] == opcode.EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
         at += 2
     return code[at] in _LOADS
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
-import traceback
 from types import TracebackType
 from typing import Any
 
@@ -156,6 +155,8 @@ def _safe_str(error: BaseException) -> str:
 
 def _format(error: BaseException) -> str:
     try:
+        import traceback  # here only: it imports tokenize and more
+
         lines = traceback.format_exception(type(error), error, _own_part(error.__traceback__))
         return "".join(lines)
     except BaseException as problem:  # noqa: BLE001  # see _safe_str

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import socket
 import stat
-import tempfile
-from pathlib import Path
 
 from .stream import Stream
 
@@ -37,7 +34,7 @@ def is_available() -> bool:
     return hasattr(socket, "AF_UNIX") and hasattr(select, "epoll")
 
 
-def private_directory() -> Path:
+def private_directory() -> str:
     """Return the directory for sockets that only this user can enter; make it if needed.
 
     Raises
@@ -47,12 +44,13 @@ def private_directory() -> Path:
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and os.access(base, os.W_OK):
-        path = Path(base) / "pyacq-rpc"
+        path = os.path.join(base, "pyacq-rpc")
     else:
-        path = Path(tempfile.gettempdir()) / f"pyacq-rpc-{os.getuid()}"
+        base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # nothing is trusted unseen
+        path = os.path.join(base, f"pyacq-rpc-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    found = path.lstat()
+        os.mkdir(path, 0o700)
+    found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise PermissionError(
             f"{path} is not a directory that only you can enter: somebody else may have put it"
@@ -74,7 +72,7 @@ class DirectListener:
     def __init__(self) -> None:
         directory = private_directory()
         _sweep(directory)
-        self.path = str(directory / f"{os.getpid()}-{secrets.token_hex(8)}")
+        self.path = os.path.join(directory, f"{os.getpid()}-{os.urandom(8).hex()}")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.bind(self.path)
@@ -85,7 +83,7 @@ class DirectListener:
 
     def expect(self) -> str:
         """Return the token for a new client."""
-        token = secrets.token_hex(_TOKEN_LENGTH // 2)
+        token = os.urandom(_TOKEN_LENGTH // 2).hex()
         self._expected.add(token)
         return token
 
@@ -160,13 +158,14 @@ def connect_direct(path: str, token: str) -> Stream | None:
     return Stream(sock)
 
 
-def _sweep(directory: Path) -> None:
+def _sweep(directory: str) -> None:
     """Remove the sockets of processes that could not do so themselves."""
-    for entry in directory.iterdir():
-        pid, found, _ = entry.name.partition("-")
-        if found and pid.isdigit() and not _runs(int(pid)) and not _listens(entry):
+    for name in os.listdir(directory):
+        pid, found, _ = name.partition("-")
+        path = os.path.join(directory, name)
+        if found and pid.isdigit() and not _runs(int(pid)) and not _listens(path):
             with contextlib.suppress(OSError):
-                entry.unlink()
+                os.unlink(path)
 
 
 def _runs(pid: int) -> bool:
@@ -179,12 +178,12 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _listens(path: Path) -> bool:
+def _listens(path: str) -> bool:
     # From inside of another container, its processes do not seem to exist.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
-            sock.connect(str(path))
+            sock.connect(path)
         except ConnectionRefusedError:
             return False
         except OSError:

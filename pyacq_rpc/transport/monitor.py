@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
+from .monitor_events import parse_monitor_message
 from .sockets import endpoint
 
 __all__ = ["Monitor", "source_descriptor"]

@@ -11,16 +11,17 @@ instead; then comes the length of each in eight bytes, then the frames.
 from __future__ import annotations
 
 import collections
-import logging
 import mmap
 import socket
 import struct
 from itertools import accumulate
 from typing import Any
 
+from ..late_logging import getLogger
+
 __all__ = ["Stream"]
 
-_log = logging.getLogger(__name__)
+_log = getLogger(__name__)
 
 _READ = 64 * 1024
 """Bytes to read at once. A message that does not fit is read into a buffer of its own."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import os
 import select
-import socket
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["Poller", "Waker", "make_poll", "wait_readable", "wait_ready"]
 
@@ -27,6 +30,8 @@ class Waker:
             self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             self._sockets: tuple[socket.socket, ...] = ()
         else:
+            import socket
+
             self._sockets = socket.socketpair()
             for end in self._sockets:
                 end.setblocking(False)

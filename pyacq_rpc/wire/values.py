@@ -12,7 +12,6 @@ back into something to hold.
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Union
 
@@ -49,6 +48,8 @@ MAX_DEPTH = 100
 def _lower_tz(tz: datetime.tzinfo | None, at: datetime.datetime | None) -> Any:
     if tz is None:
         return None
+    import zoneinfo  # here only: it takes long to import
+
     if isinstance(tz, zoneinfo.ZoneInfo) and tz.key is not None:
         return tz.key
     offset = tz.utcoffset(at)
@@ -62,6 +63,8 @@ def _raise_tz(zone: Any) -> datetime.tzinfo | None:
     if zone is None:
         return None
     if type(zone) is str:
+        import zoneinfo
+
         try:
             return zoneinfo.ZoneInfo(zone)
         except (LookupError, OSError) as error:  # a directory, a name too long for a file

@@ -123,7 +123,7 @@ def test_proxies_are_weighed_until_the_last_has_gone():
         def __init__(self) -> None:
             nonlocal alive
             alive += 1
-            self.ballast = bytes(500_000)  # so large that its memory is given back
+            self.ballast = b"x" * 500_000  # so large that its memory is given back
 
         def __del__(self) -> None:
             nonlocal alive

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from pyacq_rpc.transport import direct
 from pyacq_rpc.transport.direct import DirectListener, connect_direct, private_directory
 
 
@@ -119,15 +118,15 @@ def test_the_socket_is_removed(listener):
 
 
 def test_the_directory_is_the_users_own(directory):
-    assert private_directory() == directory
+    assert private_directory() == str(directory)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert private_directory() == directory
+    assert private_directory() == str(directory)
 
 
 def test_without_a_runtime_directory_it_is_the_temporary_one(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr(direct.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert private_directory() == tmp_path / f"pyacq-rpc-{os.getuid()}"
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert private_directory() == str(tmp_path / f"pyacq-rpc-{os.getuid()}")
 
 
 @pytest.mark.parametrize("plant", ["open", "link", "file"])

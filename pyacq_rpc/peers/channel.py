@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Receiver"]
 
+GATHERING = 0.0002
+"""Seconds for which messages that follow upon each other wait for more."""
+
 
 class Receiver(Protocol):
     """Who takes what arrives: a client."""
@@ -50,6 +54,9 @@ class Receiver(Protocol):
 
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone, and the channel closed."""
+
+    def is_busy(self) -> bool:
+        """Whether the owner has sent several requests since this was last asked."""
 
     def unattended(self) -> bool:
         """Whether answers are to come and nobody waits for them here."""
@@ -72,6 +79,8 @@ class Channel:
         Readable when the connection may be lost.
     gone : ServerDisconnected or None
         Why the server is known to be gone.
+    gathering : bool
+        Whether something waits for other messages to be sent with.
     closed : bool
         Whether this side has closed, or the server is gone.
     """
@@ -101,6 +110,8 @@ class Channel:
         self._stream: Stream | None = None
         self._moved = False  # whether the server's messages come over the stream, too
         self._fds = [self._socket_fd]
+        self._last_soon = 0.0
+        self.gathering = False
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
@@ -108,8 +119,11 @@ class Channel:
         self._put(messages.Hello(messages.VERSION, peer, info))
         runtime.watcher.add(self)
 
-    def send(self, frames: list[Any]) -> None:
+    def send(self, frames: list[Any], soon: bool = False) -> None:
         """Send a message, and deliver what has arrived meanwhile.
+
+        With `soon` it may wait a moment for others to come, if others came
+        just before.
 
         Raises
         ------
@@ -123,7 +137,17 @@ class Channel:
                 self._put_releases()
             stream = self._stream
             if stream is not None:
-                if not stream.send(frames):
+                if soon and self._is_burst():
+                    stream.queue(frames)
+                    self.gathering = True
+                    if time.monotonic() - stream.flushed < GATHERING:
+                        self._runtime.flush_soon(stream, self._lock)
+                        return
+                    self.gathering = False
+                    flushed = stream.flush()
+                else:
+                    flushed = stream.send(frames)
+                if not flushed:
                     self._runtime.flush_stream(stream, self._lock)
                 return
             try:
@@ -135,6 +159,18 @@ class Channel:
         if not self._connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
+
+    def _is_burst(self) -> bool:
+        last, self._last_soon = self._last_soon, time.monotonic()
+        return self._last_soon - last < GATHERING
+
+    def flush(self) -> None:
+        """Send what waits for others to come."""
+        with self._lock:
+            stream = self._stream
+            self.gathering = False
+            if stream is not None and not self.closed and not stream.flush():
+                self._runtime.flush_stream(stream, self._lock)
 
     def move(self, path: str, token: str) -> None:
         """Take the direct road to the server from now on, if it can be reached that way."""
@@ -410,6 +446,10 @@ class Channel:
         return self._moved and not (self._inbox or self._effects)
 
     # -- what the I/O thread asks ------------------------------------------------
+
+    def is_busy(self) -> bool:
+        """Whether the owner is sending one request after the other."""
+        return not self.closed and self._receiver.is_busy()
 
     def wants_reading(self) -> bool:
         """Whether the I/O thread has to read this channel."""

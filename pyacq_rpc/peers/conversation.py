@@ -73,6 +73,8 @@ class Conversation:
         self._pending = PendingRequests()
         self._waiting = 0
         self._armed = False
+        self._asked = 0  # what the owner does, and what the I/O thread has seen of it
+        self._seen = 0
         self._polled: Sequence[int] = ()
         self._poll: Callable[[float | None], Sequence[int]]
         self.channel = Channel(runtime, address, codec, self)
@@ -111,7 +113,8 @@ class Conversation:
         try:
             frames = self._codec.encode(request, outgoing.refer)
             self._pending.add(request.id, Pending(future, outgoing, holding))
-            self.channel.send(frames)
+            self._asked += 1
+            self.channel.send(frames, soon=True)
         except BaseException:
             self._pending.discard(request.id)
             outgoing.undo()
@@ -163,7 +166,7 @@ class Conversation:
         request = Request(next(self._ids), action, "off", options)
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
         try:
-            self.channel.send(self._codec.encode(request, outgoing.refer))
+            self.channel.send(self._codec.encode(request, outgoing.refer), soon=True)
         except BaseException:
             outgoing.undo()
             raise
@@ -191,11 +194,11 @@ class Conversation:
         if self.abandon(request_id):
             self.channel.overtake(Cancel(request_id))
 
-    def arm(self) -> None:
+    def arm(self, soon: bool = False) -> None:
         """Have the I/O thread read the channel while nobody else does."""
         if not self._armed:
             self._armed = True
-            self._runtime.watcher.poke()
+            self._runtime.watcher.poke(soon)
 
     # -- waiting -----------------------------------------------------------
 
@@ -220,6 +223,8 @@ class Conversation:
         left = timeout
         self._waiting += 1
         try:
+            if channel.gathering:
+                channel.flush()
             if not channel.signals():
                 channel.pump()
             while not is_done():
@@ -245,8 +250,9 @@ class Conversation:
             if not self._waiting:
                 # Meanwhile the I/O thread has left this channel alone.
                 self._armed = False
+                self._asked += 2  # it will probably wait again
                 if self._pending:
-                    self.arm()
+                    self.arm(soon=True)
 
     def _wait_alone(self, timeout: float | None) -> Sequence[int]:
         """Wait for the channel, or to be woken; return the readable descriptors."""
@@ -279,6 +285,11 @@ class Conversation:
         """Something was done: if the owner waits, it has to look again."""
         if self._waiting and not self._thread.is_current():
             self._thread.waker.wake()
+
+    def is_busy(self) -> bool:
+        """Whether the owner has sent several requests, or waited, since this was last asked."""
+        asked, self._seen = self._asked - self._seen, self._asked
+        return asked > 1 and not self._waiting
 
     def unattended(self) -> bool:
         """Whether answers are to come and nobody waits for them here."""

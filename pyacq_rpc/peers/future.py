@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from ..errors import CallTimeout
 
 __all__ = ["Future"]
+
+_DONE = frozenset({"CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED"})
+_making = threading.Lock()
 
 
 class Answerer(Protocol):
@@ -32,9 +36,38 @@ class Future(concurrent.futures.Future[Any]):
     """
 
     def __init__(self, answerer: Answerer, request_id: int) -> None:
-        super().__init__()
+        # Instead of the base class, which makes a condition.
+        self._made: threading.Condition | None = None
+        self._state = "PENDING"
+        self._result = None
+        self._exception = None
+        self._waiters = []
+        self._done_callbacks: list[Callable[[concurrent.futures.Future[Any]], object]] = []
         self._answerer = answerer
         self.request_id = request_id
+
+    # Most futures are filled before anybody waits for them: their condition,
+    # which takes longer to make than the rest, is made when it is needed.
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]  # not settable
+        with _making:
+            if self._made is None:
+                self._made = threading.Condition()
+            return self._made
+
+    def done(self) -> bool:
+        """Whether the answer is here, or the call was cancelled."""
+        return self._state in _DONE
+
+    def set_result(self, result: Any) -> None:
+        """Fill in the result; for whoever receives it."""
+        with _making:  # nobody begins to wait meanwhile
+            if self._made is None and self._state == "PENDING":
+                self._result = result
+                self._state = "FINISHED"
+                return
+        super().set_result(result)
 
     def result(self, timeout: float | None = None) -> Any:
         """Return the result of the call, or raise what it raised.
@@ -55,6 +88,8 @@ class Future(concurrent.futures.Future[Any]):
         """
         try:
             self._wait(timeout)
+            if self._state == "FINISHED" and self._exception is None:
+                return self._result
             return super().result(0)
         finally:
             # The exception's traceback holds this frame, and the future the

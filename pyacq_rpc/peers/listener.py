@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import zmq
@@ -13,8 +14,10 @@ from ..late_logging import getLogger
 from ..transport.direct import DirectListener, is_available
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
+from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
+from .channel import GATHERING
 from .connection import Connection, Connections
 from .exchange import refuse
 from .inbox import Inbox
@@ -23,6 +26,9 @@ from .runtime import Runtime
 __all__ = ["Listener"]
 
 _log = getLogger(__name__)
+
+LOOK_INTERVAL = 0.0005
+"""Seconds for which a server may go on with what has arrived before it looks for more."""
 
 
 class Listener:
@@ -65,6 +71,9 @@ class Listener:
         self._unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections)
+        self._ready: list[int] = []
+        self._look_again = 0.0
+        self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
         self._poller = Poller()
         for fd in (int(self._socket.fd), self._monitor.fd, self._waker.fd):
@@ -76,7 +85,8 @@ class Listener:
 
     def wait(self, timeout: float | None) -> None:
         """Wait until there may be something to `fill` in, `timeout` seconds at most."""
-        self._poller.ready(timeout)
+        if not self._unread:
+            self._ready = self._poller.ready(timeout)
 
     def wake(self) -> None:
         """End the wait."""
@@ -87,11 +97,21 @@ class Listener:
         self._waker.clear()
 
     def fill(self) -> None:
-        """Take all that has arrived into the inbox."""
+        """Take all that has arrived into the inbox.
+
+        While there is enough in it, this looks only now and then.
+        """
+        now = time.monotonic()
+        if self.inbox and now < self._look_again:
+            return
+        self._look_again = now + LOOK_INTERVAL
         with self._lock:
             if self._closed.is_set():
                 return
-            for fd in self._poller.ready(0):
+            if self._gathering and not self.inbox:
+                self._flush()
+            ready, self._ready = self._ready, []
+            for fd in ready or self._poller.ready(0):
                 connection = self._moved.get(fd)
                 if connection is not None:
                     self.inbox.fill_from(connection)
@@ -100,6 +120,12 @@ class Listener:
             if self._unread:
                 self._unread = False
                 self.inbox.fill()
+
+    def _flush(self) -> None:
+        while self._gathering:
+            stream = self._gathering.pop()
+            if stream.fd in self._moved and not stream.flush():
+                self._runtime.flush_stream(stream, self._lock)
 
     # -- clients ---------------------------------------------------------------
 
@@ -162,7 +188,12 @@ class Listener:
         with self._lock:
             if stream.fd not in self._moved:
                 return False
-            if not stream.send(frames):
+            if self.inbox and time.monotonic() - stream.flushed < GATHERING:
+                # More answers are about to follow.
+                stream.queue(frames)
+                self._gathering.add(stream)
+                self._runtime.flush_soon(stream, self._lock)
+            elif not stream.send(frames):
                 self._runtime.flush_stream(stream, self._lock)
             return not stream.ended
 

@@ -224,6 +224,11 @@ class Runtime:
         self.unsent.add(stream, lock)
         self._poke_watcher()
 
+    def flush_soon(self, stream: Stream, lock: threading.RLock) -> None:
+        """Have the I/O thread flush a stream soon, if its owner does not before."""
+        if self.unsent.add_soon(stream, lock):
+            self._poke_watcher(soon=True)
+
     def close_stream(self, stream: Stream, lock: threading.RLock) -> None:
         """Close a stream when all is out; its lock is held."""
         if stream.flush():
@@ -232,9 +237,9 @@ class Runtime:
             self.unsent.add(stream, lock, ends=True)
             self._poke_watcher()
 
-    def _poke_watcher(self) -> None:
+    def _poke_watcher(self, soon: bool = False) -> None:
         if not self._closing:  # else no thread can be started any more, and `close` sees to it
-            self.watcher.poke()
+            self.watcher.poke(soon)
 
     def exporter(self, state: ThreadState) -> ServerCore:
         """Return the server that exports the objects of a thread.
@@ -353,6 +358,7 @@ class Runtime:
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
         self._close_clients()
+        self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)
         if self._context is not None:
             # Closes what somebody has left open, too: waiting for that would

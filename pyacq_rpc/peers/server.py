@@ -222,10 +222,11 @@ class ServerCore:
             return True
         try:
             self.table.collect()
-            self.listener.fill()
-            worked = self.timers.run_due()
-            if self.listener.inbox:
-                self._reception.take(*self.listener.inbox.pop())
+            listener = self.listener
+            listener.fill()
+            worked = bool(self.timers) and self.timers.run_due()
+            if listener.inbox:
+                self._reception.take(*listener.inbox.pop())
                 worked = True
         finally:
             self._depth -= 1

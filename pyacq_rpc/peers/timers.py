@@ -65,6 +65,9 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._running = False
 
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
     def start(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> Timer:
         """Add a timer whose first call is due one interval from now."""
         if not interval > 0:

@@ -8,7 +8,10 @@ import time
 from ..transport.stream import Stream
 from ..transport.waiting import wait_ready
 
-__all__ = ["Unsent"]
+__all__ = ["SOON", "Unsent"]
+
+SOON = 0.001
+"""Seconds that something may wait for more to be sent with, or be read with."""
 
 
 class Unsent:
@@ -22,6 +25,9 @@ class Unsent:
         self._lock = threading.RLock()  # a collection within may come back here
         self._streams: dict[Stream, threading.RLock] = {}
         self._ending: set[Stream] = set()
+        self._soon: dict[Stream, threading.RLock] = {}
+        self._ticking = False
+        self._flushed = 0.0
 
     def add(self, stream: Stream, lock: threading.RLock, ends: bool = False) -> None:
         """Take up a stream.
@@ -38,6 +44,38 @@ class Unsent:
             self._streams[stream] = lock
             if ends:
                 self._ending.add(stream)
+
+    def add_soon(self, stream: Stream, lock: threading.RLock) -> bool:
+        """Take up a stream that is to be flushed soon, if nobody does it before.
+
+        Returns
+        -------
+        bool
+            Whether the I/O thread has to be told.
+        """
+        self._soon[stream] = lock
+        told, self._ticking = self._ticking, True
+        return not told
+
+    def due_in(self) -> float | None:
+        """Seconds until `flush_soon` is due; None if there is nothing to flush."""
+        if not self._ticking:
+            return None
+        return max(0.0, self._flushed + SOON - time.monotonic())
+
+    def flush_soon(self) -> None:
+        """Flush what `add_soon` has taken up."""
+        self._flushed = time.monotonic()
+        # More may follow: only after a pause the I/O thread has to be told again.
+        self._ticking = bool(self._soon)
+        while self._soon:
+            try:
+                stream, lock = self._soon.popitem()
+            except KeyError:  # another thread took the last one
+                return
+            with lock:
+                if not stream.flush():
+                    self.add(stream, lock)
 
     def fds(self) -> list[int]:
         """Descriptors that are writable when `flush` can do something."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..late_logging import getLogger
 from ..transport.waiting import Waker, wait_ready
+from .unsent import SOON
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -43,6 +44,7 @@ class Watcher:
         self._flush_at: float | None = None
         self._waker = Waker()
         self._stopping = False
+        self._ticking = False  # whether it will look again soon in any case
         self._last: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name="pyacq-rpc I/O", daemon=True)
         self._thread.start()
@@ -51,9 +53,10 @@ class Watcher:
         """Whether the caller is the I/O thread."""
         return threading.current_thread() is self._thread
 
-    def poke(self) -> None:
-        """Have the thread look at its channels again."""
-        self._waker.wake()
+    def poke(self, soon: bool = False) -> None:
+        """Have the thread look at its channels again; `soon` will do after a millisecond."""
+        if not (soon and self._ticking):
+            self._waker.wake()
 
     def add(self, channel: Channel) -> None:
         """Watch a channel from now on."""
@@ -115,6 +118,7 @@ class Watcher:
 
     def _turn(self, timeout: float | None) -> None:
         """Wait once, and see to what has come up."""
+        self._ticking = False  # before it looks: what comes later has to wake it
         self._flush_releases()
         self._close_retired()
         with self._lock:
@@ -124,18 +128,23 @@ class Watcher:
             # A socket that nobody has tried to read yet does not signal.
             channel.check_monitor()
         owners: dict[int, Callable[[], object]] = {}
+        busy = False
         for channel in channels:
             owners[channel.monitor_fd] = channel.check_monitor
-            if channel.wants_reading():
+            if channel.is_busy():
+                busy = True
+            elif channel.wants_reading():
                 # What came before the wait leaves no edge to wait for.
                 if channel.pump():
                     timeout = 0.0  # it may be what `run_until` waits for
                 owners.update(dict.fromkeys(channel.fds(), channel.pump))
-        for limit in (self._flush_in(), RELEASE_DELAY if self._retiring else None):
+        unsent = self._runtime.unsent
+        waits = (SOON if busy else None, unsent.due_in(), self._flush_in())
+        for limit in (*waits, RELEASE_DELAY if self._retiring else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
-        unsent = self._runtime.unsent
         writable = unsent.fds()
+        self._ticking = timeout is not None and timeout <= SOON
         for fd in wait_ready([self._waker.fd, *owners], writable, timeout):
             if fd == self._waker.fd:
                 self._waker.clear()
@@ -143,6 +152,8 @@ class Watcher:
                 owners[fd]()
         if writable:
             unsent.flush()
+        if unsent.due_in() == 0:
+            unsent.flush_soon()
 
     def _flush_in(self) -> float | None:
         if not self._noted:

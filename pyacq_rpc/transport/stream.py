@@ -14,6 +14,7 @@ import collections
 import mmap
 import socket
 import struct
+import time
 from itertools import accumulate
 from typing import Any
 
@@ -66,7 +67,8 @@ class Stream:
         self._socket = sock
         self.fd = sock.fileno()
         self.ended = False
-        self._out: collections.deque[Any] = collections.deque()
+        self.flushed = 0.0  # when it was last asked to, by `time.monotonic`
+        self._out: list[Any] = []
         self._sent: list[int] = []  # what the socket took, until it is noted
         self._in: list[bytes] = []  # what was read, until it makes a message
         self._large: _Large | None = None
@@ -78,6 +80,11 @@ class Stream:
 
         To a side that is gone nothing is sent, which `ended` tells.
         """
+        self.queue(frames)
+        return self.flush()
+
+    def queue(self, frames: list[Any]) -> None:
+        """Have one message sent with the next ones, by one system call."""
         if len(frames) == 1:
             frame = frames[0]
             self._out.append(_HEAD.pack(len(frame)) + frame)
@@ -86,13 +93,15 @@ class Stream:
             sizes = [len(frames[0]), *map(len, rest)]
             head = [_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, sizes), frames[0]]
             self._out.extend([b"".join(head), *rest])
-        return self.flush()
 
     def flush(self) -> bool:
         """Send what is left; whether all is out."""
         out, sent = self._out, self._sent
+        self.flushed = time.monotonic()
         while out:
             if not sent:
+                if len(out) > 1:
+                    self._join()
                 try:
                     sent += map(self._socket.send, (out[0],))
                 except BlockingIOError:
@@ -109,6 +118,17 @@ class Stream:
                 out[0] = rest
                 sent.clear()
         return True
+
+    def _join(self) -> None:
+        """Make the first of what is to be sent as long as is worth a system call."""
+        out = self._out
+        count, size = 1, len(out[0])
+        while count < len(out) and size + len(out[count]) <= _READ:
+            size += len(out[count])
+            count += 1
+        if count > 1:
+            joined = [b"".join(out[:count])]
+            out[:count] = joined
 
     # -- receiving -----------------------------------------------------------
 

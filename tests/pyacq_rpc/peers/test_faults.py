@@ -52,6 +52,7 @@ def test_a_callback_may_wait_for_an_answer_that_came_along_with_its_own(server, 
         first = thing.add(1, 2, _sync="async")
         second = thing.add(3, 4, _sync="async")
         first.add_done_callback(lambda _: got.append(second.result(10)))
+        client.channel.flush()
         server["thing"].gate.set()
         assert eventually(lambda: len(thing_log(client)) == 2)
     assert eventually(lambda: got == [7])

@@ -180,6 +180,7 @@ class Channel:
             stream = connect_direct(path, token)
             if stream is not None:
                 self._put(messages.Move(token))
+                stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
                 self._stream = stream
                 self._fds = [stream.fd, self._socket_fd]
                 self._read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import zmq
@@ -157,6 +158,7 @@ class Listener:
             if stream is None:
                 raise ProtocolError("the direct road could not be taken up")
             self.tell(connection, Move(token))
+            stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
             connection.stream = stream
             self._moved[stream.fd] = connection
             self._poller.add(stream.fd)

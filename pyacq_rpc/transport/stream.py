@@ -5,20 +5,29 @@ message between two processes of one host does not need.
 
 Each message begins with four bytes, little-endian: the length of its only
 frame, which follows. With the highest bit set they are a number of frames
-instead; then comes the length of each in eight bytes, then the frames.
+instead; then comes the length of each in eight bytes, then the frames. A frame
+whose length has its highest bit set lies in a shared segment instead: the next
+15 bits are the segment's number, and its descriptor comes with the message. A
+number of frames of zero says that the segment is free again whose number
+follows in four bytes.
 """
 
 from __future__ import annotations
 
 import collections
 import mmap
+import os
 import socket
 import struct
 import time
-from itertools import accumulate
+from array import array
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..late_logging import getLogger
+from .segments import SHARED_FROM, Mapping, SegmentPool, map_segment
+from .segments import is_available as _can_share
 
 __all__ = ["Stream"]
 
@@ -35,6 +44,16 @@ _SEVERAL = 1 << 31
 _HEAD = struct.Struct("<I")
 _head_at = _HEAD.unpack_from
 _LENGTH = struct.Struct("<Q")
+_FREE = struct.Struct("<II")
+
+_SHARED = 1 << 63
+_NUMBER_AT = 48
+_SIZE_MASK = (1 << _NUMBER_AT) - 1
+_MAX_DESCRIPTORS = 16
+"""Descriptors that may come with one message."""
+
+_ROOM = socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS) if hasattr(socket, "CMSG_SPACE") else 0
+_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Stream:
@@ -60,6 +79,9 @@ class Stream:
         Readable when there is something to `receive`.
     ended : bool
         Whether the other side has closed, or is gone.
+    on_freed : callable
+        Called, from any thread, when there is something to `flush` that the
+        other side waits for.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -70,8 +92,13 @@ class Stream:
         self.flushed = 0.0  # when it was last asked to, by `time.monotonic`
         self._out: list[Any] = []
         self._sent: list[int] = []  # what the socket took, until it is noted
-        self._in: list[bytes] = []  # what was read, until it makes a message
+        self._got: list[Any] = []  # what it gave, until that is noted
+        self._rest = b""  # the beginning of a message
+        self._fds: list[int] = []  # and descriptors that belong to it
         self._large: _Large | None = None
+        self._pool = SegmentPool()
+        self._freed: collections.deque[int] = collections.deque()
+        self.on_freed: Callable[[], object] = lambda: None
 
     # -- sending -------------------------------------------------------------
 
@@ -88,33 +115,56 @@ class Stream:
         if len(frames) == 1:
             frame = frames[0]
             self._out.append(_HEAD.pack(len(frame)) + frame)
-        else:
-            rest = [memoryview(frame).cast("B") for frame in frames[1:]]
-            sizes = [len(frames[0]), *map(len, rest)]
-            head = [_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, sizes), frames[0]]
-            self._out.extend([b"".join(head), *rest])
+            return
+        first, *rest = frames
+        inline: list[Any] = []
+        lengths = [len(first)]
+        fds: list[int] = []
+        for frame in rest:
+            view = memoryview(frame).cast("B")
+            segment = None
+            if len(view) >= SHARED_FROM and len(fds) < _MAX_DESCRIPTORS and _can_share():
+                segment = self._pool.put(view)
+            if segment is None:
+                lengths.append(len(view))
+                inline.append(view)
+            else:
+                lengths.append(_SHARED | segment.number << _NUMBER_AT | len(view))
+                fds.append(segment.fd)
+        head = b"".join([_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, lengths), first])
+        self._out.extend([(head, fds) if fds else head, *inline])
 
     def flush(self) -> bool:
         """Send what is left; whether all is out."""
         out, sent = self._out, self._sent
         self.flushed = time.monotonic()
+        while self._freed:
+            out.append(_FREE.pack(_SEVERAL, self._freed[0]))
+            self._freed.popleft()
         while out:
             if not sent:
                 if len(out) > 1:
                     self._join()
+                first = out[0]
                 try:
-                    sent += map(self._socket.send, (out[0],))
+                    if type(first) is tuple:
+                        data, fds = first
+                        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))
+                        sent += map(self._socket.sendmsg, ([data],), ([rights],))
+                    else:
+                        sent += map(self._socket.send, (first,))
                 except BlockingIOError:
                     return False
                 except OSError:
                     self.ended = True
                     out.clear()
                     return True
-            if sent[0] == len(out[0]):
+            first = out[0][0] if type(out[0]) is tuple else out[0]
+            if sent[0] == len(first):
                 del out[0]
                 sent.clear()
             else:
-                rest = memoryview(out[0])[sent[0] :]
+                rest = memoryview(first)[sent[0] :]
                 out[0] = rest
                 sent.clear()
         return True
@@ -122,9 +172,12 @@ class Stream:
     def _join(self) -> None:
         """Make the first of what is to be sent as long as is worth a system call."""
         out = self._out
-        count, size = 1, len(out[0])
-        while count < len(out) and size + len(out[count]) <= _READ:
-            size += len(out[count])
+        count = size = 0
+        for item in out:
+            # What has descriptors goes by itself.
+            if type(item) is tuple or size + len(item) > _READ:
+                break
+            size += len(item)
             count += 1
         if count > 1:
             joined = [b"".join(out[:count])]
@@ -142,95 +195,195 @@ class Stream:
         sender : object, optional
             If given, as a tuple of this and the list.
         """
-        parts = self._in
+        got, large = self._got, self._large
         ended = False
-        if self._large is None:
-            try:
-                parts += map(self._socket.recv, (_READ,))
-            except BlockingIOError:
-                if not parts:
+        fds: list[int] = []
+        try:
+            if large is None:
+                if not got:
+                    got += map(self._socket.recvmsg, (_READ,), (_ROOM,), (_FLAGS,))
+                data, ancillary, _, _ = got[0]
+                ended = not data
+                if ancillary:
+                    fds = [*self._fds, *_descriptors(ancillary)]
+                elif self._fds:
+                    fds = self._fds
+                parsed = _Parsed(self._rest + data if self._rest else data, fds)
+            else:
+                frames = large.fill(self._socket)
+                if frames is None:
+                    self.ended = large.ended
                     return
-            except OSError:
-                parts.append(b"")
-            try:
-                messages, rest, large = _parse(parts[0] if len(parts) == 1 else b"".join(parts))
-            except ValueError as error:
-                _log.error("a stream is closed: %s", error)
-                messages, rest, large, ended = [], b"", None, True
-        else:
-            large = self._large
-            frames = large.fill(self._socket)
-            if frames is None:
-                self.ended = large.ended
-                return
-            messages, rest, large = [frames], b"", None
-        ended = ended or (bool(parts) and not parts[-1])
+                parsed = _Parsed(b"", [])
+                parsed.messages.append(frames)
+                parsed.shared += _mappings(frames, large.lengths)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            self.ended = True
+            return
+        except (OSError, ValueError) as error:
+            _log.error("a stream is closed: %s", error)
+            self.ended = True
+            got.clear()
+            self._fds = []
+            for fd in fds:
+                os.close(fd)
+            return
+        messages = parsed.messages
         if sender is not None:
             messages = [(sender, message) for message in messages]
-        kept = [rest] if rest else []
-        # No call from here on: all of this happens, or nothing.
+        left = fds[parsed.mapped :]
+        used = large.fds if large is not None else fds[: parsed.mapped]
+        # No call before the last of these: all of them happen, or none.
         inbox += messages
-        self._large = large
-        parts[:] = kept
+        self._large = parsed.large
+        self._rest = parsed.rest
+        self._fds = left
         self.ended = ended
+        got.clear()
+        for mapping, number in parsed.shared:
+            # Not before: if this is begun once more, so are the mappings.
+            mapping.released = partial(self._note_freed, number)
+        for number in parsed.freed:
+            self._pool.free(number)
+        for fd in used:
+            os.close(fd)
+
+    def _note_freed(self, number: int) -> None:
+        self._freed.append(number)
+        self.on_freed()
 
     def close(self) -> None:
         """Close this end; what is not out is lost."""
+        self.on_freed = lambda: None
         self._socket.close()
+        self._pool.close()
+        for fd in (*self._fds, *(self._large.fds if self._large is not None else ())):
+            os.close(fd)
+        self._fds = []
+        self._large = None
 
 
-def _parse(data: bytes) -> tuple[list[Any], bytes, _Large | None]:
-    """Return the messages in `data`, and what is left: bytes, or a part of a large message.
+class _Parsed:
+    """What some bytes that have arrived consist of.
+
+    Attributes
+    ----------
+    messages : list
+        Each a list of frames.
+    mapped : int
+        How many of the descriptors were needed.
+    freed : list of int
+        Segments that the other side has let go of.
+    shared : list of (Mapping, int)
+        Segments of the other side that are in use here now.
+    rest : bytes
+        The beginning of a message.
+    large : _Large or None
+        The same, of a message that is too large to be read with others.
 
     Raises
     ------
     ValueError
         If it cannot be the beginning of a message.
     """
-    messages: list[Any] = []
-    at, end = 0, len(data)
-    while end - at >= 4:
-        (size,) = _head_at(data, at)
-        begin = at + 4
-        sizes = [size]
-        if size >= _SEVERAL:
-            count = size - _SEVERAL
-            if not 0 < count <= MAX_FRAMES:
-                raise ValueError(f"a message of {count} frames was announced")
-            begin += count * _LENGTH.size
-            if begin > end:
-                break
-            sizes = [_LENGTH.unpack_from(data, at + 4 + n * 8)[0] for n in range(count)]
-            size = sum(sizes)
+
+    def __init__(self, data: bytes, fds: list[int]) -> None:
+        self.messages: list[Any] = []
+        self.mapped = 0
+        self.freed: list[int] = []
+        self.shared: list[tuple[Mapping, int]] = []
+        self.rest = b""
+        self.large: _Large | None = None
+        at, end = 0, len(data)
+        while end - at >= 4:
+            (size,) = _head_at(data, at)
+            begin = at + 4
+            if size < _SEVERAL:
+                stop = begin + size
+                if stop <= end:
+                    self.messages.append([data[begin:stop]])
+                    at = stop
+                    continue
+                lengths = [size]
+            elif size == _SEVERAL:
+                if end - at < _FREE.size:
+                    break
+                self.freed.append(_FREE.unpack_from(data, at)[1])
+                at += _FREE.size
+                continue
+            else:
+                count = size - _SEVERAL
+                if count > MAX_FRAMES:
+                    raise ValueError(f"a message of {count} frames was announced")
+                begin += count * _LENGTH.size
+                if begin > end:
+                    break
+                lengths = [_LENGTH.unpack_from(data, at + 4 + n * 8)[0] for n in range(count)]
+            shared = sum(length >= _SHARED for length in lengths)
+            size = sum(length for length in lengths if length < _SHARED)
             if size > MAX_SIZE:
                 raise ValueError(f"a message of {size} bytes was announced")
-        stop = begin + size
-        if stop > end:
-            if stop - at > _READ:
-                return messages, b"", _Large(sizes, data[begin:])
-            break
-        if len(sizes) == 1:
-            messages.append([data[begin:stop]])
+            stop = begin + size
+            if stop > end and stop - at <= _READ:
+                break
+            if shared > len(fds) - self.mapped:
+                raise ValueError("a message came without the descriptors that belong to it")
+            own = fds[self.mapped : self.mapped + shared]
+            self.mapped += shared
+            if stop > end:
+                self.large = _Large(lengths, size, data[begin:], own)
+                self.mapped -= shared  # they are its own now
+                fds[self.mapped : self.mapped + shared] = []
+                return
+            view = memoryview(bytearray(data[begin:stop]))
+            frames = _frames(view, lengths, own)
+            self.messages.append(frames)
+            self.shared += _mappings(frames, lengths)
+            at = stop
+        self.rest = data[at:]
+
+
+def _frames(view: memoryview, lengths: list[int], fds: list[int]) -> list[memoryview]:
+    frames = []
+    at = used = 0
+    for length in lengths:
+        if length >= _SHARED:
+            frames.append(memoryview(map_segment(fds[used], length & _SIZE_MASK)))
+            used += 1
         else:
-            messages.append(_split(memoryview(bytearray(data[begin:stop])), sizes))
-        at = stop
-    return messages, data[at:], None
+            frames.append(view[at : at + length])
+            at += length
+    return frames
 
 
-def _split(view: memoryview, sizes: list[int]) -> list[memoryview]:
-    ends = [*accumulate(sizes)]
-    return [view[stop - size : stop] for size, stop in zip(sizes, ends)]
+def _mappings(frames: list[memoryview], lengths: list[int]) -> list[tuple[Mapping, int]]:
+    return [
+        (frame.obj, length >> _NUMBER_AT & 0x7FFF)
+        for frame, length in zip(frames, lengths)
+        if isinstance(frame.obj, Mapping)
+    ]
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)
 
 
 class _Large:
     """A message that is read into memory of its own, which the frames then share."""
 
-    def __init__(self, sizes: list[int], begin: bytes) -> None:
-        self._sizes = sizes
-        self._size = sum(sizes)
+    def __init__(self, lengths: list[int], size: int, begin: bytes, fds: list[int]) -> None:
+        self.lengths = lengths
+        self._size = size
+        self.fds = fds
         # Unlike a bytearray it is not filled with zeros first, and a length
         # that nothing follows costs nothing.
-        memory = mmap.mmap(-1, self._size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._view = memoryview(memory)
         self._view[: len(begin)] = begin
         self._counts = [len(begin)]
@@ -248,4 +401,4 @@ class _Large:
             if self._counts[-1] == 0:
                 self.ended = True
                 return None
-        return _split(self._view, self._sizes)
+        return _frames(self._view, self.lengths, self.fds)

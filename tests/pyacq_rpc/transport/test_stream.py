@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import collections
 import gc
+import os
 import signal
 import socket
 import struct
 import threading
 
 import pytest
+from conftest import open_descriptors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,3 +237,102 @@ def test_garbage_is_no_exception(data):
             stream.receive(inbox)
     finally:
         stream.close()
+
+
+class TestShared:
+    """Large frames travel in shared segments, where there are any."""
+
+    DATA = bytes(range(256)) * 2000  # 512,000 bytes
+
+    def arrive(self, stream, count=1):
+        inbox = collections.deque()
+        while len(inbox) < count:
+            wait_ready([stream.fd], [], 10)
+            stream.receive(inbox)
+        return list(inbox)
+
+    def test_they_arrive_as_they_were_among_others(self, ends):
+        message = [b"a", self.DATA, b"b" * 5000, self.DATA[::-1], b""]
+        for frames in ([b"before"], message, [b"after"]):
+            ends[0].send(frames)
+        assert as_bytes(self.arrive(ends[1], 3)) == [[b"before"], message, [b"after"]]
+
+    def test_they_are_writable_and_the_sender_keeps_its_own(self, ends):
+        data = bytearray(self.DATA)
+        ends[0].send([b"a", data])
+        ((_, frame),) = self.arrive(ends[1])
+        frame[:3] = b"new"
+        assert data == self.DATA
+
+    def test_the_sender_may_change_it_once_it_is_sent(self, ends):
+        data = bytearray(self.DATA)
+        ends[0].send([b"a", data])
+        data[:] = bytes(len(data))
+        ((_, frame),) = self.arrive(ends[1])
+        assert bytes(frame) == self.DATA
+
+    def test_segments_are_used_again(self, ends):
+        before = len(open_descriptors())
+        for _ in range(300):
+            ends[0].send([b"a", self.DATA])
+            self.arrive(ends[1])
+            ends[1].flush()
+            ends[0].receive(collections.deque())
+        assert len(open_descriptors()) <= before + 2
+
+    def test_one_that_is_held_is_not_used_again(self, ends):
+        held = []
+        for n in range(100):
+            ends[0].send([b"a", bytes([n]) * len(self.DATA)])
+            inbox = collections.deque()
+            while not inbox:  # beyond the limit it comes as bytes, part by part
+                ends[0].flush()
+                ends[1].receive(inbox)
+            held += inbox
+        assert [frames[1][0] for frames in held] == list(range(100))
+        assert all(frames[1][0] == frames[1][-1] for frames in held)
+
+    def test_whoever_has_to_be_told_of_it_is_asked_to(self, ends):
+        asked = []
+        ends[1].on_freed = lambda: asked.append(True)
+        ends[0].send([b"a", self.DATA])
+        arrived = self.arrive(ends[1])
+        assert not asked
+        del arrived
+        assert asked
+
+    def test_what_is_held_outlives_both_ends(self, ends):
+        ends[0].send([b"a", self.DATA])
+        ((_, frame),) = self.arrive(ends[1])
+        for end in ends:
+            end.close()
+        assert bytes(frame) == self.DATA
+
+    def test_a_message_that_is_large_besides(self, ends):
+        message = [b"x" * 200_000, self.DATA, b"y" * 100_000, self.DATA]
+        answers = []
+        thread = threading.Thread(target=lambda: answers.extend(receive(ends[1])))
+        thread.start()
+        ends[0].send(message)
+        while not ends[0].flush():
+            wait_ready([], [ends[0].fd], 10)
+        thread.join()
+        assert answers == [message]
+
+    def test_closing_with_descriptors_that_nobody_took(self, ends):
+        before = len(open_descriptors())
+        ends[0].send([b"x" * 200_000, self.DATA])
+        ends[1].receive(collections.deque())
+        assert len(open_descriptors()) > before
+
+    @pytest.mark.parametrize("fd", [None, os.devnull])
+    def test_a_segment_that_is_none_ends_the_stream(self, half, fd, caplog):
+        stream, plain = half
+        head = struct.pack("<IQQ", 1 << 31 | 2, 1, 1 << 63 | 1 << 48 | 4096) + b"a"
+        fds = [] if fd is None else [os.open(fd, os.O_RDWR)]
+        socket.send_fds(plain, [head], fds)
+        for each in fds:
+            os.close(each)
+        assert receive(stream) == []
+        assert stream.ended
+        assert "a stream is closed" in caplog.text

@@ -25,7 +25,7 @@ import zmq
 from ..errors import ServerDisconnected
 from ..session.leases import new_token
 from ..session.proxy import Lease
-from ..transport.direct import connect_direct
+from ..transport.direct import connect_direct, is_own
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect_dealer
 from ..transport.stream import Stream
@@ -111,6 +111,7 @@ class Channel:
         self._moved = False  # whether the server's messages come over the stream, too
         self._fds = [self._socket_fd]
         self._last_soon = 0.0
+        self._in_process = address.startswith("inproc:")
         self.gathering = False
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
@@ -178,6 +179,7 @@ class Channel:
             if self.closed or self._stream is not None:
                 return
             stream = connect_direct(path, token)
+            self._in_process = is_own(path)
             if stream is not None:
                 self._put(messages.Move(token))
                 stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
@@ -441,6 +443,10 @@ class Channel:
         It is another list when they have changed.
         """
         return self._fds
+
+    def in_process(self) -> bool:
+        """Whether the server is in this process."""
+        return self._in_process
 
     def signals(self) -> bool:
         """Whether everything that has not been seen to makes one of `fds` readable."""

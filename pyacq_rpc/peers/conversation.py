@@ -17,6 +17,7 @@ from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
+from ..transport.looking import Looking
 from ..transport.waiting import make_poll, wait_readable
 from ..wire.codecs import Codec
 from ..wire.messages import Cancel, Failure, Goodbye, Move, Reference, Request, Result, Welcome
@@ -258,7 +259,9 @@ class Conversation:
         """Wait for the channel, or to be woken; return the readable descriptors."""
         fds = self.channel.fds()
         if fds is not self._polled:
-            self._poll = make_poll([*fds, self._thread.waker.fd])
+            poll = make_poll([*fds, self._thread.waker.fd])
+            # A server in another thread needs the interpreter to answer.
+            self._poll = poll if self.channel.in_process() else Looking(poll)
             self._polled = fds
         return self._poll(timeout)
 

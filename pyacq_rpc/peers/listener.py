@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..transport.direct import DirectListener, is_available
+from ..transport.looking import Looking
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
 from ..transport.stream import Stream
@@ -72,11 +74,12 @@ class Listener:
         self._unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections)
-        self._ready: list[int] = []
+        self._ready: Sequence[int] = ()
         self._look_again = 0.0
         self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
         self._poller = Poller()
+        self._look = Looking(self._poller.ready)
         for fd in (int(self._socket.fd), self._monitor.fd, self._waker.fd):
             self._poller.add(fd)
 
@@ -87,7 +90,7 @@ class Listener:
     def wait(self, timeout: float | None) -> None:
         """Wait until there may be something to `fill` in, `timeout` seconds at most."""
         if not self._unread:
-            self._ready = self._poller.ready(timeout)
+            self._ready = self._look(timeout)
 
     def wake(self) -> None:
         """End the wait."""
@@ -111,7 +114,7 @@ class Listener:
                 return
             if self._gathering and not self.inbox:
                 self._flush()
-            ready, self._ready = self._ready, []
+            ready, self._ready = self._ready, ()
             for fd in ready or self._poller.ready(0):
                 connection = self._moved.get(fd)
                 if connection is not None:

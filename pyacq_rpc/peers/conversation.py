@@ -113,11 +113,11 @@ class Conversation:
         future = Future(answerer, request.id)
         try:
             frames = self._codec.encode(request, outgoing.refer)
-            self._pending.add(request.id, Pending(future, outgoing, holding))
+            self._pending[request.id] = Pending(future, outgoing, holding)
             self._asked += 1
             self.channel.send(frames, soon=True)
         except BaseException:
-            self._pending.discard(request.id)
+            self._pending.pop(request.id, None)
             outgoing.undo()
             raise
         return future
@@ -142,10 +142,10 @@ class Conversation:
         try:
             request = Request(request_id, action, reply, options)
             frames = self._codec.encode(request, outgoing.refer)
-            self._pending.add(request_id, pending)
+            self._pending[request_id] = pending
             self.channel.send(frames)
         except BaseException:
-            self._pending.discard(request_id)
+            self._pending.pop(request_id, None)
             outgoing.undo()
             raise
         try:
@@ -182,7 +182,7 @@ class Conversation:
         it has had that request too.
         """
         ping = Request(next(self._ids), "ping", "ack", {})
-        self._pending.add(ping.id, Pending(None, outgoing, holding))
+        self._pending[ping.id] = Pending(None, outgoing, holding)
         self.channel.send(self._codec.encode(ping, refuse))
         self.arm()
 

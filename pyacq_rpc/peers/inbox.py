@@ -31,6 +31,13 @@ class Inbox:
         Of that socket.
     connections : Connections
         The clients that have said hello.
+
+    Attributes
+    ----------
+    items : collections.deque
+        A client's identity and the frames of its message, as `zmq.Frame` or
+        as buffers, according to the road; None for the frames says that the
+        client is gone.
     """
 
     def __init__(self, socket: FrameSocket, monitor: Monitor, connections: Connections) -> None:
@@ -38,26 +45,15 @@ class Inbox:
         self._monitor = monitor
         self._connections = connections
         self._alive: set[int] = set()  # descriptors of connections, hello or not
-        self._items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._items)
-
-    def pop(self) -> tuple[bytes, list[Any] | None]:
-        """Return what has waited for longest: the client's identity, and frames or None.
-
-        They are `zmq.Frame` or buffers, according to the road. None says that
-        the client is gone.
-        """
-        return self._items.popleft()
+        self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
-        self._items.append((connection.identity, None))
+        self.items.append((connection.identity, None))
 
     def clear(self) -> None:
         """Forget everything."""
-        self._items.clear()
+        self.items.clear()
 
     def fill(self) -> None:
         """Take in all that is there on the socket."""
@@ -69,20 +65,20 @@ class Inbox:
         stream = connection.stream
         if stream is None:
             return
-        before = len(self._items)
-        stream.receive(self._items, connection.identity)
-        for _, (_, frames) in zip(range(len(self._items) - before), reversed(self._items)):
-            if frames is not None and len(frames) == 1:
+        before = len(self.items)
+        stream.receive(self.items, connection.identity)
+        for _, (_, frames) in zip(range(len(self.items) - before), reversed(self.items)):
+            if frames is not None and len(frames) == 1 and len(frames[0]) <= _CANCEL_SIZE:
                 self._note_cancel(connection, frames[0])
         if stream.ended:
             self.lost(connection)
 
     def read_again(self, connection: Connection) -> bool:
         """Look for last messages of a client that is gone; whether there were any."""
-        before = len(self._items)
+        before = len(self.items)
         if connection.stream is not None and not connection.stream.ended:
             self.fill_from(connection)
-        if len(self._items) == before:
+        if len(self.items) == before:
             return False
         self.lost(connection)
         return True
@@ -123,7 +119,7 @@ class Inbox:
             if len(message) < 2:
                 continue  # an identity and nothing else: no message of ours
             identity = message[0].bytes
-            self._items.append((identity, message[1:]))
+            self.items.append((identity, message[1:]))
             connection = self._connections.get(identity)
             if connection is not None and len(message) == 2:
                 self._note_cancel(connection, message[1].buffer)

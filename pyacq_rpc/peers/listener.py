@@ -54,6 +54,8 @@ class Listener:
         The clients that have said hello.
     inbox : Inbox
         What they have sent.
+    closed : bool
+        Whether it no longer listens.
 
     Raises
     ------
@@ -64,7 +66,8 @@ class Listener:
     def __init__(self, runtime: Runtime, address: str | bytes) -> None:
         self._runtime = runtime
         self._lock = threading.RLock()
-        self._closed = threading.Event()
+        self.closed = False
+        self._ended = threading.Event()
         self._socket = bind_router(runtime.context, clean_address(address))
         self.address = endpoint(self._socket)
         self._direct = _listen_direct() if runtime.direct else None
@@ -74,7 +77,7 @@ class Listener:
         self._unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections)
-        self._ready: Sequence[int] = ()
+        self._ready: Sequence[tuple[int, int]] = ()
         self._look_again = 0.0
         self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
@@ -85,11 +88,14 @@ class Listener:
 
     def fds(self) -> list[int]:
         """Descriptors that are readable when there may be something to `fill` in."""
-        return [] if self._closed.is_set() else self._poller.fds()
+        return [] if self.closed else self._poller.fds()
 
     def wait(self, timeout: float | None) -> None:
         """Wait until there may be something to `fill` in, `timeout` seconds at most."""
-        if not self._unread:
+        if self._gathering:
+            with self._lock:
+                self._flush()
+        if not (self._unread or self.inbox.items):
             self._ready = self._look(timeout)
 
     def wake(self) -> None:
@@ -106,16 +112,16 @@ class Listener:
         While there is enough in it, this looks only now and then.
         """
         now = time.monotonic()
-        if self.inbox and now < self._look_again:
+        if self.inbox.items and now < self._look_again:
             return
         self._look_again = now + LOOK_INTERVAL
         with self._lock:
-            if self._closed.is_set():
+            if self.closed:
                 return
-            if self._gathering and not self.inbox:
+            if self._gathering and not self.inbox.items:
                 self._flush()
             ready, self._ready = self._ready, ()
-            for fd in ready or self._poller.ready(0):
+            for fd, _ in ready or self._poller.ready(0):
                 connection = self._moved.get(fd)
                 if connection is not None:
                     self.inbox.fill_from(connection)
@@ -193,7 +199,7 @@ class Listener:
         with self._lock:
             if stream.fd not in self._moved:
                 return False
-            if self.inbox and time.monotonic() - stream.flushed < GATHERING:
+            if self.inbox.items and time.monotonic() - stream.flushed < GATHERING:
                 # More answers are about to follow.
                 stream.queue(frames)
                 self._gathering.add(stream)
@@ -205,7 +211,7 @@ class Listener:
     def answer_stranger(self, identity: bytes, frames: list[Any]) -> bool:
         """Send over the socket, from any thread; whether the client is still there."""
         with self._lock:
-            if self._closed.is_set():
+            if self.closed:
                 return False
             self._unread = True  # sending may have swallowed the sign that something came
             try:
@@ -217,13 +223,9 @@ class Listener:
 
     # -- the end ---------------------------------------------------------------
 
-    def closed(self) -> bool:
-        """Whether it no longer listens."""
-        return self._closed.is_set()
-
     def wait_closed(self, timeout: float | None) -> bool:
         """Wait until it no longer listens, `timeout` seconds at most."""
-        return self._closed.wait(timeout)
+        return self._ended.wait(timeout)
 
     def close(self) -> None:
         """Tell all clients, and stop listening."""
@@ -231,7 +233,7 @@ class Listener:
         if self._runtime.pid != os.getpid():
             return
         with self._lock:
-            if self._closed.is_set() or self._socket.closed:
+            if self.closed or self._socket.closed:
                 return
             for connection in self.connections.all():
                 self.tell(connection, Goodbye("server closed"))
@@ -243,7 +245,8 @@ class Listener:
             self._poller.close()
             self._socket.close()
             self._waker.close()
-            self._closed.set()
+            self.closed = True
+            self._ended.set()
 
 
 def _listen_direct() -> DirectListener | None:

@@ -64,26 +64,12 @@ class Pending:
         self.complete(None, error)
 
 
-class PendingRequests:
+class PendingRequests(dict[int, Pending]):
     """All requests of one client that are on their way, by their id."""
-
-    def __init__(self) -> None:
-        self._by_id: dict[int, Pending] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_id)
-
-    def add(self, request_id: int, pending: Pending) -> None:
-        """Note a request that is about to be sent."""
-        self._by_id[request_id] = pending
-
-    def discard(self, request_id: int) -> None:
-        """Forget a request that was not sent."""
-        self._by_id.pop(request_id, None)
 
     def abandon(self, request_id: int) -> bool:
         """Nobody waits for this one any more; whether it is still on its way."""
-        pending = self._by_id.get(request_id)
+        pending = self.get(request_id)
         if pending is None:
             return False
         pending.future = None
@@ -91,26 +77,26 @@ class PendingRequests:
 
     def answered(self, request_id: int) -> Pending | None:
         """Mark and return the request that an answer belongs to, if there is one."""
-        pending = self._by_id.get(request_id)
+        pending = self.get(request_id)
         if pending is not None:
             pending.answered = True
         return pending
 
     def complete(self, request_id: int, value: Any, error: Exception | None) -> None:
         """End a request with its answer."""
-        pending = self._by_id.pop(request_id, None)
+        pending = self.pop(request_id, None)
         if pending is not None:
             pending.complete(value, error)
 
     def withdrawn(self, request_id: int) -> None:
         """End a request that the server has not begun with."""
-        pending = self._by_id.pop(request_id, None)
+        pending = self.pop(request_id, None)
         if pending is not None:
             pending.fail(ServerDisconnected("withdrawn"))
 
     def fail_all(self, error: ServerDisconnected) -> None:
         """End all that have no answer yet: the server is gone."""
-        for request_id, pending in list(self._by_id.items()):
+        for request_id, pending in list(self.items()):
             if not pending.answered:
-                self._by_id.pop(request_id, None)
+                self.pop(request_id, None)
                 pending.fail(ServerDisconnected(*error.args))

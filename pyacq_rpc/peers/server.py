@@ -69,6 +69,7 @@ class ServerCore:
         self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
         self._reception = Reception(self)
+        self._items = self.listener.inbox.items
         self._lock = threading.RLock()  # held while it is decided who closes
         self._thread: ThreadState | None = None
         self._depth = 0
@@ -79,7 +80,7 @@ class ServerCore:
         self.runtime.serving(self)
 
     def __repr__(self) -> str:
-        state = "closed" if self.listener.closed() else "open"
+        state = "closed" if self.listener.closed else "open"
         return f"<{type(self).__name__} {self.name} at {self.address}, {state}>"
 
     # -- one server for each thread ------------------------------------------
@@ -99,7 +100,7 @@ class ServerCore:
             If the thread has one already.
         """
         thread = current().thread()
-        if thread.server is srv or srv.listener.closed():
+        if thread.server is srv or srv.listener.closed:
             return
         if thread.server is not None and thread.server.running():
             raise RuntimeError(
@@ -208,25 +209,26 @@ class ServerCore:
         bool
             Whether anything was done; if not, one may wait for `fds`.
         """
+        listener = self.listener
         with self._lock:  # `close` must not come between the look and the turn
-            if self.listener.closed():
+            if listener.closed:
                 return False
             ending = self._closing and not self._depth
             if ending:
                 self._close_listener()
             else:
-                self.listener.clear()
+                listener.clear()
                 self._depth += 1
         if ending:
             self._let_go()
             return True
         try:
             self.table.collect()
-            listener = self.listener
             listener.fill()
             worked = bool(self.timers) and self.timers.run_due()
-            if listener.inbox:
-                self._reception.take(*listener.inbox.pop())
+            if self._items:
+                identity, frames = self._items.popleft()
+                self._reception.take(identity, frames)
                 worked = True
         finally:
             self._depth -= 1
@@ -237,12 +239,13 @@ class ServerCore:
     def serve_until_closed(self) -> None:
         """Serve, and wait, and serve, until the server is asked to close."""
         with self._lock:
-            if self.listener.closed():
+            if self.listener.closed:
                 return
             self._looping = True  # from now on, only this thread closes
         try:
-            while not self.listener.closed():
-                if not self.serve_ready():
+            while not self.listener.closed:
+                worked = self.serve_ready()
+                if not (self._closing or (worked and self._items)):
                     self.listener.wait(self.timers.due_in())
         finally:
             self._looping = False
@@ -298,7 +301,7 @@ class ServerCore:
 
     def running(self) -> bool:
         """Whether the server has not been closed."""
-        return not (self._closing or self.listener.closed())
+        return not (self._closing or self.listener.closed)
 
     def close(self) -> None:
         """Ask the server to close; from any thread, at any time.
@@ -307,7 +310,7 @@ class ServerCore:
         All clients are told.
         """
         with self._lock:
-            if self.listener.closed():
+            if self.listener.closed:
                 return
             self._closing = True
             self.listener.wake()

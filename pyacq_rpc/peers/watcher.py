@@ -47,11 +47,12 @@ class Watcher:
         self._ticking = False  # whether it will look again soon in any case
         self._last: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name="pyacq-rpc I/O", daemon=True)
+        self._ident = -1
         self._thread.start()
 
     def is_current(self) -> bool:
         """Whether the caller is the I/O thread."""
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._ident
 
     def poke(self, soon: bool = False) -> None:
         """Have the thread look at its channels again; `soon` will do after a millisecond."""
@@ -108,6 +109,7 @@ class Watcher:
             self._turn(left)
 
     def _run(self) -> None:
+        self._ident = threading.get_ident()
         while not self._stopping:
             try:
                 self._turn(None)
@@ -115,6 +117,7 @@ class Watcher:
                 _log.exception("the I/O thread met an error and goes on")
         self._waker.close()
         self._last()
+        self._ident = -1  # another thread may get it
 
     def _turn(self, timeout: float | None) -> None:
         """Wait once, and see to what has come up."""

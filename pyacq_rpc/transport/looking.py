@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 __all__ = ["LOOK_FOR", "Looking"]
 
@@ -27,7 +28,7 @@ _TRY_AT_LEAST = 8192
 
 _can_look = (os.cpu_count() or 1) > 1
 
-Wait = Callable[["float | None"], Sequence[int]]
+Wait = Callable[["float | None"], Sequence[Any]]
 
 
 class Looking:
@@ -53,7 +54,7 @@ class Looking:
         self._count = 0
         self._try_after = 1  # begin with trying
 
-    def __call__(self, timeout: float | None) -> Sequence[int]:
+    def __call__(self, timeout: float | None) -> Sequence[Any]:
         """Wait; what is ready, or nothing if the time is over."""
         if not _can_look:
             return self._wait(timeout)
@@ -65,7 +66,7 @@ class Looking:
                 way = not way
         else:
             way = False
-        ready: Sequence[int] = ()
+        ready: Sequence[Any] = ()
         if way:
             stop = begin + (LOOK_FOR if timeout is None else min(timeout, LOOK_FOR))
             while not ready and time.perf_counter() < stop:

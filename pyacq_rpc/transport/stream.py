@@ -107,6 +107,21 @@ class Stream:
 
         To a side that is gone nothing is sent, which `ended` tells.
         """
+        if len(frames) == 1 and not (self._out or self._freed):
+            # What there is most of, in one step.
+            data = _HEAD.pack(len(frames[0])) + frames[0]
+            out, sent = self._out, self._sent
+            self.flushed = time.monotonic()
+            out.append(data)
+            try:
+                sent += map(self._socket.send, (data,))
+            except OSError:
+                return self.flush()
+            if sent[0] == len(data):
+                del out[0]
+                sent.clear()
+                return True
+            return self.flush()
         self.queue(frames)
         return self.flush()
 

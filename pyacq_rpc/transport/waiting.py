@@ -102,11 +102,17 @@ class Poller:
         if self._epoll is not None:
             self._epoll.unregister(fd)
 
-    def ready(self, timeout: float | None) -> list[int]:
-        """Return the readable ones, within `timeout` seconds; None waits for ever."""
+    def ready(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait `timeout` seconds at most; None waits for ever.
+
+        Returns
+        -------
+        list of (int, int)
+            The descriptors that are readable, each with its events.
+        """
         if self._epoll is None:
-            return wait_readable(self._fds, timeout)
-        return [fd for fd, _ in self._epoll.poll(timeout)]
+            return [(fd, select.POLLIN) for fd in wait_readable(self._fds, timeout)]
+        return self._epoll.poll(timeout)
 
     def close(self) -> None:
         """Give the poller's own descriptor back."""

@@ -252,7 +252,7 @@ class TestDropped:
         before = len(open_descriptors())
         del server
         gc.collect()
-        assert listener.closed()
+        assert listener.closed
         assert len(open_descriptors()) < before
 
     def test_one_that_was_refused_by_its_thread(self):
@@ -278,7 +278,7 @@ class TestDropped:
         try:
             listener = RPCServer().listener
             pyacq_rpc.reset()
-            assert listener.closed()
+            assert listener.closed
         finally:
             gc.enable()
 

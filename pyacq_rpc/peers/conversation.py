@@ -78,6 +78,7 @@ class Conversation:
         self._seen = 0
         self._polled: Sequence[int] = ()
         self._poll: Callable[[float | None], Sequence[int]]
+        self._look: Looking
         self.channel = Channel(runtime, address, codec, self)
 
     def has_pending(self) -> bool:
@@ -223,6 +224,7 @@ class Conversation:
         thread, channel = self._thread, self.channel
         left = timeout
         self._waiting += 1
+        self._runtime.waiting.add(self)
         try:
             if channel.gathering:
                 channel.flush()
@@ -249,6 +251,7 @@ class Conversation:
         finally:
             self._waiting -= 1
             if not self._waiting:
+                self._runtime.waiting.discard(self)
                 # Meanwhile the I/O thread has left this channel alone.
                 self._armed = False
                 self._asked += 2  # it will probably wait again
@@ -260,10 +263,13 @@ class Conversation:
         fds = self.channel.fds()
         if fds is not self._polled:
             poll = make_poll([*fds, self._thread.waker.fd])
-            # A server in another thread needs the interpreter to answer.
-            self._poll = poll if self.channel.in_process() else Looking(poll)
+            self._look = Looking(poll)
+            self._poll = poll
             self._polled = fds
-        return self._poll(timeout)
+        # Looking keeps the interpreter from other threads: from a server in this
+        # process, which needs it to answer, and from others that wait.
+        alone = len(self._runtime.waiting) < 2 and not self.channel.in_process()
+        return self._look(timeout) if alone else self._poll(timeout)
 
     def describe_silence(self, timeout: float | None) -> str:
         """Say what is known about an answer that did not come in time."""

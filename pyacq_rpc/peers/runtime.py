@@ -147,6 +147,7 @@ class Runtime:
         self._at_exit: list[Callable[[], None]] = []
         self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
         self._attached: dict[Any, Any] = {}
+        self.waiting: set[object] = set()  # who waits for an answer now
         self._closing = False
         self.closed = False
 

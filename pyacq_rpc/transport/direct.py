@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _TOKEN_LENGTH = 32
-_BACKLOG = 128
+_BACKLOG = 4096
 _SILENT = 64
 """Connections that may have shown no token yet; beyond that, the oldest is closed."""
 
@@ -94,9 +94,9 @@ class DirectListener:
         Whoever was asked to come has connected, and shown it, before saying so
         elsewhere.
         """
-        self._accept_all()
         for sock in list(self._silent):
             self._read_token(sock)
+        self._accept_all()
         return self._shown.pop(token, None)
 
     def forget(self, token: str) -> None:
@@ -114,6 +114,7 @@ class DirectListener:
                 return
             sock.setblocking(False)
             self._silent.append(sock)
+            self._read_token(sock)
             if len(self._silent) > _SILENT:
                 self._silent.pop(0).close()
 

@@ -38,7 +38,7 @@ def test_a_client_that_shows_its_token_is_accepted(listener):
 
 
 def test_clients_that_come_at_once_are_told_apart(listener):
-    tokens = [listener.expect() for _ in range(20)]
+    tokens = [listener.expect() for _ in range(120)]
     theirs = [connect_direct(listener.path, token) for token in tokens]
     ours = {token: listener.accept(token) for token in reversed(tokens)}
     for token, end in zip(tokens, theirs):

@@ -65,7 +65,7 @@ PANELS = [
             "get 64 MB": "64 MB",
         },
     ),
-    Panel("start of a node", "ms, less is better", {"start": ""}),
+    Panel("start of a node", "ms, less is better", {"start": "", "warm": "warm"}),
     Panel("its memory", "MB, less is better", {"memory": ""}),
     Panel(
         "a live proxy",

@@ -98,6 +98,7 @@ PHASES = [
     Phase(
         [
             Work("start", "start", timed="itself"),
+            Work("warm", "warm_start", timed="itself"),
             Work("memory", "memory", timed="itself"),
         ],
         rounds=7,

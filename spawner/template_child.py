@@ -58,7 +58,9 @@ def main(config: dict[str, Any]) -> None:
         raise SystemExit(1) from None
     child.report(config["report_fd"], {"ready": True})
     node = template.serve()
-    if node is not None:
+    if node is None:
+        template.close()
+    else:
         child.main(node)
 
 
@@ -144,6 +146,11 @@ class _Template:
                         return node
         return None
 
+    def close(self) -> None:
+        """Let go of all that is the template's."""
+        for thing in (self._control, self._woken, self._waking, *self._nodes.values()):
+            thing.close()
+
     def _take_order(self) -> list[int] | None:
         """Return the descriptors of the node that is ordered, or None at the end."""
         space = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
@@ -216,8 +223,7 @@ class _Template:
             signal.set_wakeup_fd(-1)
             for signum in _SIGNALS:
                 signal.signal(signum, signal.SIG_DFL)
-            for thing in (self._control, self._woken, self._waking, *self._nodes.values()):
-                thing.close()
+            self.close()
             for number, fd in enumerate(streams):
                 os.dup2(fd, number)
                 os.close(fd)

@@ -6,6 +6,7 @@ to must be kept, handed on, or taken back if the message cannot be sent.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import SerializationError
@@ -132,7 +133,16 @@ def resolve(
         raise SerializationError("a proxy arrived that nobody has granted a lease for")
     link = runtime.link(reference.address, server_id)
     attributes = tuple(reference.attributes)
-    bare = (
-        reference._replace(attributes=[], token="") if attributes or reference.token else reference
+    # There may be very many proxies: what they have in common is kept once.
+    bare = Reference(
+        sys.intern(reference.address),
+        reference.ref,
+        reference.object_id,
+        sys.intern(reference.type_name),
+        _NO_ATTRIBUTES,
+        "",
     )
     return ObjectProxy(bare, link, lease, attributes)
+
+
+_NO_ATTRIBUTES: list[str] = []

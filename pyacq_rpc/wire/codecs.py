@@ -6,11 +6,10 @@ JSON one with ``[``: a server needs no setting to tell them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..errors import ProtocolError
-from .json_codec import JsonCodec
 from .messages import Message
 from .msgpack_codec import MsgpackCodec
 from .values import Frame, Refer, Resolve
@@ -32,7 +31,13 @@ class Codec(Protocol):
         """Return the message that the frames hold."""
 
 
-_CODECS: dict[str, type[Codec]] = {"msgpack": MsgpackCodec, "json": JsonCodec}
+def _json() -> Codec:
+    from .json_codec import JsonCodec  # most programs never need it
+
+    return JsonCodec()
+
+
+_CODECS: dict[str, Callable[[], Codec]] = {"msgpack": MsgpackCodec, "json": _json}
 
 
 def codec_named(name: str) -> Codec:
@@ -71,5 +76,5 @@ def codec_of(frames: Sequence[Frame]) -> Codec:
     if first is not None and 0x90 <= first <= 0x9F:
         return MsgpackCodec()
     if first == ord("["):
-        return JsonCodec()
+        return _json()
     raise ProtocolError(f"unknown serializer: a message begins with byte {first}")

@@ -53,6 +53,7 @@ def test_we_and_plain_pyzmq_do_every_work_and_leave_nothing(tmp_path):
         "send 1 MB",
         "get 1 MB",
         "start",
+        "warm",
         "memory",
         "crowd rate",
         "crowd evenness",

@@ -240,11 +240,13 @@ class ServerCore:
                 return
             self._looping = True  # from now on, only this thread closes
         try:
+            self.runtime.begins_to_loop(self)
             while not self.listener.closed():
                 if not self.serve_ready():
                     self.listener.wait(self.timers.due_in())
         finally:
             self._looping = False
+            self.runtime.ends_to_loop(self)
             self.close()
 
     def process_action(

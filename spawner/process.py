@@ -171,7 +171,16 @@ class ProcessSpawner:
         return client
 
     def _import(self, module: str, **kwds: Any) -> Any:
-        """Import a module in the node and return a proxy to it."""
+        """Import a module in the node and return a proxy to it.
+
+        Parameters
+        ----------
+        module : str
+            Its full name. The node has the ``sys.path`` of this process.
+        **kwds
+            ``_sync``, ``_return_type`` and ``_timeout`` as in calls. An import
+            that takes longer than 10 s needs a timeout.
+        """
         return self.client._import(module, **kwds)
 
     def __getitem__(self, name: str) -> Any:

@@ -12,6 +12,7 @@ from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from .conversation import Conversation
 from .future import Future
+from .local import as_for_send
 from .runtime import current
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
@@ -165,8 +166,24 @@ class RPCClient:
         return self.send("delete", opts, **kwds)
 
     def _import(self, module: str, **kwds: Any) -> Any:
-        """Import a module over there and return a proxy to it."""
-        return self.send("import", {"module": module}, **kwds)
+        """Import a module over there and return a proxy to it.
+
+        Parameters
+        ----------
+        module : str
+            Its full name.
+        **kwds
+            ``_sync``, ``_return_type`` and ``_timeout`` as in calls, or the
+            same without the underscore, as for `send`. An import that takes
+            longer than `timeout`, 10 s unless told otherwise, needs one.
+
+        Examples
+        --------
+        >>> server = start_background("example")
+        >>> RPCClient(server.address)._import("math", _timeout=60).sqrt(4)
+        2.0
+        """
+        return self.send("import", {"module": module}, **as_for_send(kwds))
 
     def ping(self, sync: str = "sync", **kwds: Any) -> Any:
         """Return ``'pong'`` from the server."""

@@ -11,10 +11,25 @@ if TYPE_CHECKING:
     from .future import Future
     from .server import ServerCore
 
-__all__ = ["LOCAL", "LocalClient", "LocalHome"]
+__all__ = ["LOCAL", "LocalClient", "LocalHome", "as_for_send"]
 
 LOCAL = "local"
 """The peer name under which a server's own process holds leases."""
+
+
+_AS_IN_CALLS = {"_sync": "sync", "_return_type": "return_type", "_timeout": "timeout"}
+
+
+def as_for_send(kwds: dict[str, Any]) -> dict[str, Any]:
+    """Return options that were written as in calls as `RPCClient.send` takes them.
+
+    Examples
+    --------
+    >>> from pyacq_rpc.peers.local import as_for_send
+    >>> as_for_send({"_timeout": 60, "sync": "async"})
+    {'timeout': 60, 'sync': 'async'}
+    """
+    return {_AS_IN_CALLS.get(name, name): value for name, value in kwds.items()}
 
 
 class LocalHome:
@@ -85,7 +100,7 @@ class LocalClient:
 
     def _import(self, module: str, **kwds: Any) -> Any:
         """Import a module."""
-        return self.send("import", {"module": module}, **kwds)
+        return self.send("import", {"module": module}, **as_for_send(kwds))
 
     def ping(self, **kwds: Any) -> Any:
         """Return ``'pong'``."""

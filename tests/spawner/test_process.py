@@ -54,6 +54,11 @@ class TestStarting:
             node["a"] = [1]
             assert node["a"] == [1]
 
+    def test_an_import_takes_the_options_of_a_call(self):
+        with ProcessSpawner() as node:
+            assert node._import("math", _timeout=20, _sync="async").result().sqrt(4) == 2
+            assert node._import("math", timeout=20).sqrt(4) == 2
+
     def test_environment_and_directory(self, tmp_path, monkeypatch):
         monkeypatch.setenv("UNWANTED", "1")
         env = {"WANTED": "yes", "UNWANTED": None}

@@ -126,6 +126,16 @@ class TestActions:
     def test_import(self, client):
         assert client._import("math").sqrt(4) == 2
 
+    def test_an_import_takes_the_options_of_a_call(self, client):
+        assert client._import("math", _sync="async").result().sqrt(4) == 2
+        assert client._import("math", _sync="off") is None
+        assert isinstance(client._import("math", _return_type="proxy"), ObjectProxy)
+        assert client._import("math", _timeout=5).sqrt(4) == 2
+        assert client._import("math", timeout=5).sqrt(4) == 2
+        client._import("time").sleep(0.3, _sync="off")
+        with pytest.raises(CallTimeout):
+            client._import("math", _timeout=0.05)
+
     def test_import_of_what_is_not_there(self, client):
         with pytest.raises(ModuleNotFoundError):
             client._import("no_such_module")

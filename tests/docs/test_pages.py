@@ -7,6 +7,7 @@ interpreter, from its top to its end.
 from __future__ import annotations
 
 import doctest
+import sys
 from codeop import CommandCompiler
 from pathlib import Path
 
@@ -65,6 +66,7 @@ every_page = pytest.mark.parametrize(
 @every_page
 def test_the_snippets_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     document = parse(page)
     document.namespace["__name__"] = "__main__"
     ran = 0

@@ -149,7 +149,8 @@ class ProcessSpawner:
             raise
 
     def __repr__(self) -> str:
-        code = self.proc.returncode  # as far as known; asking would reap the process
+        # In a fork the node is somebody else's, and asking would say that it has ended.
+        code = self.proc.poll() if self._process.is_ours() else self.proc.returncode
         state = "running" if code is None else f"ended with exit code {code}"
         return f"<ProcessSpawner {self.name}, process {self.pid}, {state}>"
 

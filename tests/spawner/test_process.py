@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import eventually, open_descriptors
-from processes import gone
+from processes import gone, in_a_fork
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
@@ -185,14 +185,17 @@ class TestEnding:
             futures = [pool.submit(act) for act in (node.stop, node.wait) * 4]
             assert [future.result(20) for future in futures] == [0] * 8
 
-    def test_repr_changes_nothing(self):
+    def test_repr_knows_that_it_has_died(self):
         node = ProcessSpawner()
-        node.client.close_server()
-        assert eventually(lambda: gone(node.pid))
-        assert "running" in repr(node)  # as far as was asked
-        assert node.proc.returncode is None
-        node.stop()
-        assert "exit code 0" in repr(node)
+        assert "running" in repr(node)
+        os.kill(node.pid, signal.SIGKILL)
+        assert eventually(lambda: "ended with exit code -9" in repr(node))
+        assert node.stop() == -9
+
+    def test_repr_in_a_fork_does_not_ask(self):
+        with ProcessSpawner() as node:
+            assert "running" in in_a_fork(lambda: repr(node))
+            assert "running" in repr(node)
 
     def test_stop_ends_one_that_cannot_be_asked(self, monkeypatch, caplog):
         def fail(self):

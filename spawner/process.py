@@ -143,6 +143,7 @@ class ProcessSpawner:
             report = self._process.await_report(start_timeout)
             self.address: str = report["address"]
             self._link = current().link(self.address, report["server_id"])
+            self._link.name = self.name
         except BaseException:
             self._process.cancel()
             self._clean_up()

@@ -363,6 +363,10 @@ class RPCClient:
         else:
             concurrent.futures.wait([future], timeout)
 
+    def whom(self) -> str:
+        """Return what the server is called in messages."""
+        return self.channel.server
+
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""
         self._conversation.cancel(request_id)

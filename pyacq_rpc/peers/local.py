@@ -109,6 +109,10 @@ class LocalClient:
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Return: local futures are done when they are made."""
 
+    def whom(self) -> str:
+        """Return what the server is called in messages."""
+        return self._server.link.describe()
+
     def cancel(self, request_id: int) -> None:
         """Return: there is nothing to withdraw."""
 

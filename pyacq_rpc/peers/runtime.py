@@ -90,17 +90,22 @@ class ServerLink:
     every proxy of it, even if another server listens at the address by then.
     """
 
-    __slots__ = ("__weakref__", "_address", "gone", "server_id")
+    __slots__ = ("__weakref__", "_address", "gone", "name", "server_id")
 
     def __init__(self, address: str, server_id: str) -> None:
         self._address = address
         self.server_id = server_id
         self.gone = False
+        self.name: str | None = None  # what the server calls itself, once it has told
 
     @property
     def address(self) -> str:
         """Where the server listens."""
         return self._address
+
+    def describe(self) -> str:
+        """Return what the server is called in messages."""
+        return f"{self.name} ({self._address})" if self.name else f"the server at {self._address}"
 
     def client(self) -> Client:
         """Return the current thread's client of this server.
@@ -116,9 +121,7 @@ class ServerLink:
         if server is not None and server.server_id == self.server_id:
             return server.local()
         if self.gone:
-            raise ServerDisconnected(
-                f"the server at {self._address} that owned this object is gone"
-            )
+            raise ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
         client = thread.clients.get(self._address)
         if client is None or client.channel.closed:
             return runtime.client_at(self._address)

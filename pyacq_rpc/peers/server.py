@@ -68,6 +68,7 @@ class ServerCore:
         self.timers = Timers()
         self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
+        self.link.name = self.name
         self._reception = Reception(self)
         self._lock = threading.RLock()  # held while it is decided who closes
         self._thread: ThreadState | None = None

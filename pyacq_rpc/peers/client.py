@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from .conversation import Conversation
@@ -272,9 +272,14 @@ class RPCClient:
             answer is dropped.
         SerializationError
             If an argument can travel neither by value nor by proxy.
+        ValueError
+            If an option is not one of these words, or the timeout out of range.
+        TypeError
+            If the timeout is no number.
         """
-        if sync not in (None, "sync", "async", "off"):
-            raise ValueError(f"sync is one of sync, async, off; not {sync!r}")
+        if timeout is NO_TIMEOUT_GIVEN:
+            timeout = self.timeout
+        check_options(sync, return_type, timeout)
         self._check_usable()
         conversation = self._conversation
         if sync == "off":
@@ -282,8 +287,6 @@ class RPCClient:
             return None
         reply = return_type or "auto"
         in_watcher = self._runtime.watcher.is_current()
-        if timeout == NO_TIMEOUT_GIVEN:
-            timeout = self.timeout
         if sync != "async" and not in_watcher:
             return conversation.call(action, opts or {}, reply, holding, timeout, self.reentrant)
         future = conversation.ask(action, opts or {}, reply, self, holding)

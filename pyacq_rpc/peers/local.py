@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..session.leases import new_token
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
 
 if TYPE_CHECKING:
     from .future import Future
@@ -77,6 +77,7 @@ class LocalClient:
         holding: object = None,
     ) -> Any:
         """Carry out a request; see `RPCClient.send`."""
+        check_options(sync, return_type, timeout)
         options = dict(opts or {})
         for name in ("args", "value", "obj"):
             if name in options:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import gc
+import re
 import threading
 import time
 
+import numpy as np
 import pytest
 from conftest import eventually
 from things import Thing, open_after_a_moment
@@ -76,6 +78,50 @@ class TestModes:
         assert thing.notes() == list(range(300))
 
 
+class TestOptions:
+    """A wrong option is refused here, before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"_return_type": "val"}, "return_type is one of auto, proxy, value; not 'val'"),
+            ({"_sync": "asyn"}, "sync is one of sync, async, off; not 'asyn'"),
+            ({"_timeout": -1}, "timeout is from 0 to 2000000 s, or None for ever; not -1"),
+            ({"_timeout": -1.0}, "timeout is from 0 to 2000000 s, or None for ever; not -1.0"),
+            (
+                {"_timeout": float("nan")},
+                "timeout is from 0 to 2000000 s, or None for ever; not nan",
+            ),
+            (
+                {"_timeout": float("inf")},
+                "timeout is from 0 to 2000000 s, or None for ever; not inf",
+            ),
+            ({"_timeout": "1"}, "timeout is a number of seconds, or None for ever; not '1'"),
+            ({"_timeout": [1]}, "timeout is a number of seconds, or None for ever; not [1]"),
+        ],
+    )
+    @pytest.mark.parametrize("sync", ["sync", "async", "off"])
+    def test_a_wrong_one_is_refused(self, thing, options, message, sync):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            thing.note(1, **{"_sync": sync, **options})
+        assert str(caught.value) == message
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            thing._set_proxy_options(**{name[1:]: value for name, value in options.items()})
+        assert thing.notes() == []
+
+    def test_a_servers_own_thread_is_told_too(self):
+        server = RPCServer()
+        server.run_lazy()
+        proxy = server.get_proxy(Thing())
+        with pytest.raises(ValueError, match="sync is one of"):
+            proxy.add(1, 2, _sync="asyn")
+
+    @pytest.mark.parametrize("timeout", [None, 5, 5.0, np.float32(5), np.int64(5), 2e6])
+    def test_times_are_taken(self, thing, timeout):
+        assert thing.add(1, 2, _timeout=timeout) == 3
+        assert thing.sleep(0.01, _timeout=timeout) == 0.01
+
+
 class TestTimeout:
     def test_a_late_answer_is_dropped_and_the_client_stays_usable(self, server, thing):
         with pytest.raises(CallTimeout, match="no answer"):
@@ -91,7 +137,7 @@ class TestTimeout:
         assert "goes on there" in str(caught.value)
         assert "_timeout" in str(caught.value)
         future = thing.sleep(0.2, _sync="async")
-        with pytest.raises(CallTimeout, match="no answer from under-test .* after 0.01 s"):
+        with pytest.raises(CallTimeout, match=r"no answer from under-test .* after 0.01 s"):
             future.result(0.01)
         assert future.result(5) == 0.2
 

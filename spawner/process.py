@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ __all__ = ["ProcessSpawner"]
 
 _log = logging.getLogger(__name__)
 
+_TRY_THE_NAME = (
+    "use node[name], and catch KeyError, whose message lists the names that are published"
+)
 _OUTPUTS = ("inherit", "capture", "log", "discard")
 
 
@@ -190,6 +194,12 @@ class ProcessSpawner:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.client[name] = value
+
+    def __contains__(self, name: object) -> bool:
+        raise TypeError(f"a node cannot be searched; {_TRY_THE_NAME}")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"a node cannot be iterated over; {_TRY_THE_NAME}")
 
     @property
     def stdout(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
@@ -19,6 +20,11 @@ __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
+
+
+_TRY_THE_NAME = (
+    "use client[name], and catch KeyError, whose message lists the names that are published"
+)
 
 
 class RPCClient:
@@ -104,6 +110,12 @@ class RPCClient:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.send("set_item", {"name": name, "value": value}, sync="sync")
+
+    def __contains__(self, name: object) -> bool:
+        raise TypeError(f"a client cannot be searched; {_TRY_THE_NAME}")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"a client cannot be iterated over; {_TRY_THE_NAME}")
 
     def call_obj(
         self,

@@ -10,7 +10,7 @@ may be used from others.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..session.dispatch import Dispatcher, UserError
@@ -136,10 +136,28 @@ class ServerCore:
         return self.dispatcher.names[name]
 
     def __setitem__(self, name: str, obj: Any) -> None:
+        if self.listener.closed():
+            raise RuntimeError(f"{self!r} publishes nothing any more; make another server")
         self.dispatcher.names[name] = obj
 
     def __delitem__(self, name: str) -> None:
         del self.dispatcher.names[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.dispatcher.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.dispatcher.names)
+
+    def __bool__(self) -> bool:
+        return True  # a server is something, even if nothing is published
+
+    def keys(self) -> list[str]:
+        """Return the names that are published."""
+        return list(self.dispatcher.names)
 
     def get_proxy(self, obj: Any, **kwds: Any) -> ObjectProxy:
         """Return a proxy of a local object, to be sent to any other node.

@@ -54,6 +54,12 @@ class TestStarting:
             node["a"] = [1]
             assert node["a"] == [1]
 
+    def test_a_node_cannot_be_searched(self):
+        with ProcessSpawner() as node:
+            for search in (lambda: "a" in node, lambda: list(node)):
+                with pytest.raises(TypeError, match=r"^a node cannot .*; use node\[name\]"):
+                    search()
+
     def test_an_import_takes_the_options_of_a_call(self):
         with ProcessSpawner() as node:
             assert node._import("math", _timeout=20, _sync="async").result().sqrt(4) == 2

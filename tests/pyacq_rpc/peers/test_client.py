@@ -182,6 +182,11 @@ class TestActions:
         with pytest.raises(KeyError, match="camera"):
             client["telescope"]
 
+    def test_a_client_cannot_be_searched(self, client):
+        for search in (lambda: "a" in client, lambda: list(client)):
+            with pytest.raises(TypeError, match=r"^a client cannot .*; use client\[name\]"):
+                search()
+
     def test_import(self, client):
         assert client._import("math").sqrt(4) == 2
 
@@ -302,7 +307,9 @@ class TestConnection:
         with pytest.raises(ServerDisconnected):
             later.result(10)
 
-    @pytest.mark.parametrize("address", ["", "127.0.0.1:5000", "http://x", "tcp://", "ipc"])
+    @pytest.mark.parametrize(
+        "address", ["", "127.0.0.1:5000", "http://x", "tcp://", "ipc", "tcp://1.2.3.4"]
+    )
     def test_what_is_not_an_address_is_refused(self, address):
         with pytest.raises(ValueError, match="is not an address"):
             RPCClient(address)

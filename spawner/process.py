@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ __all__ = ["ProcessSpawner"]
 
 _log = logging.getLogger(__name__)
 
+_TRY_THE_NAME = (
+    "use node[name], and catch KeyError, whose message lists the names that are published"
+)
 _OUTPUTS = ("inherit", "capture", "log", "discard")
 
 
@@ -143,13 +147,15 @@ class ProcessSpawner:
             report = self._process.await_report(start_timeout)
             self.address: str = report["address"]
             self._link = current().link(self.address, report["server_id"])
+            self._link.name = self.name
         except BaseException:
             self._process.cancel()
             self._clean_up()
             raise
 
     def __repr__(self) -> str:
-        code = self.proc.returncode  # as far as known; asking would reap the process
+        # In a fork the node is somebody else's, and asking would say that it has ended.
+        code = self.proc.poll() if self._process.is_ours() else self.proc.returncode
         state = "running" if code is None else f"ended with exit code {code}"
         return f"<ProcessSpawner {self.name}, process {self.pid}, {state}>"
 
@@ -171,7 +177,16 @@ class ProcessSpawner:
         return client
 
     def _import(self, module: str, **kwds: Any) -> Any:
-        """Import a module in the node and return a proxy to it."""
+        """Import a module in the node and return a proxy to it.
+
+        Parameters
+        ----------
+        module : str
+            Its full name. The node has the ``sys.path`` of this process.
+        **kwds
+            ``_sync``, ``_return_type`` and ``_timeout`` as in calls. An import
+            that takes longer than 10 s needs a timeout.
+        """
         return self.client._import(module, **kwds)
 
     def __getitem__(self, name: str) -> Any:
@@ -179,6 +194,12 @@ class ProcessSpawner:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.client[name] = value
+
+    def __contains__(self, name: object) -> bool:
+        raise TypeError(f"a node cannot be searched; {_TRY_THE_NAME}")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"a node cannot be iterated over; {_TRY_THE_NAME}")
 
     @property
     def stdout(self) -> str:

@@ -112,7 +112,8 @@ class NodeTemplate:
             raise
 
     def __repr__(self) -> str:
-        code = self._proc.returncode  # as far as known; asking would reap the process
+        # In a fork it is somebody else's, and asking would say that it has ended.
+        code = self._proc.poll() if self._process.is_ours() else self._proc.returncode
         state = "running" if code is None else f"ended with exit code {code}"
         return f"<NodeTemplate {self.name}, process {self.pid}, {state}>"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..peers.server import ServerCore
+from ..session.policy import Policy
 from ..transport.waiting import wait_readable
 
 __all__ = ["RPCServer"]
@@ -56,8 +57,25 @@ class RPCServer(ServerCore):
     >>> thread.join()
     """
 
+    def __init__(
+        self,
+        address: str | bytes = "tcp://127.0.0.1:*",
+        name: str | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        # Only for the messages about wrong arguments, which name this class.
+        super().__init__(address, name, policy)
+
     def run_forever(self) -> None:
-        """Carry out requests in this thread until the server is asked to close."""
+        """Carry out requests in this thread until the server is asked to close.
+
+        If it was asked before, this returns at once.
+
+        Raises
+        ------
+        RuntimeError
+            If the thread has another server.
+        """
         self.register_server(self)
         self.serve_until_closed()
 
@@ -65,7 +83,14 @@ class RPCServer(ServerCore):
         """Make this the current thread's server, and return at once.
 
         Its requests are carried out while a client of this thread waits.
+
+        Raises
+        ------
+        RuntimeError
+            If the server has closed, or the thread has another one.
         """
+        if self.listener.closed():
+            raise RuntimeError(f"{self!r} cannot be run any more; make another server")
         self.register_server(self)
 
     def _read_and_process_one(self, timeout: float | None = None) -> bool:

@@ -75,6 +75,9 @@ class Channel:
 
     Attributes
     ----------
+    server : str
+        What the server is called in messages: its name, once it has told it,
+        and its address.
     monitor_fd : int
         Readable when the connection may be lost.
     gone : ServerDisconnected or None
@@ -87,6 +90,7 @@ class Channel:
 
     def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
         self.address = address
+        self.server = f"the server at {address}"
         self.gone: ServerDisconnected | None = None
         self.closed = False
         self._runtime = runtime
@@ -245,7 +249,7 @@ class Channel:
         """Why this channel cannot be used any more."""
         if self.gone is not None:
             return ServerDisconnected(*self.gone.args)
-        return ServerDisconnected(f"this client of {self.address} has been closed")
+        return ServerDisconnected(f"this client of {self.server} has been closed")
 
     # -- leases: see `session.proxy.Home` ------------------------------------
 
@@ -339,7 +343,7 @@ class Channel:
             if self.closed:
                 return
             what = self._farewell or what
-            self.gone = ServerDisconnected(f"the server at {self.address} {what}")
+            self.gone = ServerDisconnected(f"{self.server} {what}")
             self._released.clear()
             if self._stream is not None:
                 self._stream.close()

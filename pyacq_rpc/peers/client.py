@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from .conversation import Conversation
 from .future import Future
+from .local import as_for_send
 from .runtime import current
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
+
+
+_TRY_THE_NAME = (
+    "use client[name], and catch KeyError, whose message lists the names that are published"
+)
 
 
 class RPCClient:
@@ -104,6 +111,12 @@ class RPCClient:
     def __setitem__(self, name: str, value: Any) -> None:
         self.send("set_item", {"name": name, "value": value}, sync="sync")
 
+    def __contains__(self, name: object) -> bool:
+        raise TypeError(f"a client cannot be searched; {_TRY_THE_NAME}")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"a client cannot be iterated over; {_TRY_THE_NAME}")
+
     def call_obj(
         self,
         obj: ObjectProxy,
@@ -165,8 +178,24 @@ class RPCClient:
         return self.send("delete", opts, **kwds)
 
     def _import(self, module: str, **kwds: Any) -> Any:
-        """Import a module over there and return a proxy to it."""
-        return self.send("import", {"module": module}, **kwds)
+        """Import a module over there and return a proxy to it.
+
+        Parameters
+        ----------
+        module : str
+            Its full name.
+        **kwds
+            ``_sync``, ``_return_type`` and ``_timeout`` as in calls, or the
+            same without the underscore, as for `send`. An import that takes
+            longer than `timeout`, 10 s unless told otherwise, needs one.
+
+        Examples
+        --------
+        >>> server = start_background("example")
+        >>> RPCClient(server.address)._import("math", _timeout=60).sqrt(4)
+        2.0
+        """
+        return self.send("import", {"module": module}, **as_for_send(kwds))
 
     def ping(self, sync: str = "sync", **kwds: Any) -> Any:
         """Return ``'pong'`` from the server."""
@@ -255,9 +284,14 @@ class RPCClient:
             answer is dropped.
         SerializationError
             If an argument can travel neither by value nor by proxy.
+        ValueError
+            If an option is not one of these words, or the timeout out of range.
+        TypeError
+            If the timeout is no number.
         """
-        if sync not in (None, "sync", "async", "off"):
-            raise ValueError(f"sync is one of sync, async, off; not {sync!r}")
+        if timeout is NO_TIMEOUT_GIVEN:
+            timeout = self.timeout
+        check_options(sync, return_type, timeout)
         self._check_usable()
         conversation = self._conversation
         if sync == "off":
@@ -265,8 +299,6 @@ class RPCClient:
             return None
         reply = return_type or "auto"
         in_watcher = self._runtime.watcher.is_current()
-        if timeout == NO_TIMEOUT_GIVEN:
-            timeout = self.timeout
         if sync != "async" and not in_watcher:
             return conversation.call(action, opts or {}, reply, holding, timeout, self.reentrant)
         future = conversation.ask(action, opts or {}, reply, self, holding)
@@ -345,6 +377,10 @@ class RPCClient:
             self._runtime.watcher.run_until(future, timeout)
         else:
             concurrent.futures.wait([future], timeout)
+
+    def whom(self) -> str:
+        """Return what the server is called in messages."""
+        return self.channel.server
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it."""

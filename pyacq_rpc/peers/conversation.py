@@ -26,7 +26,7 @@ from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
 from .future import Answerer, Future
 from .pending import Pending, PendingRequests
-from .runtime import Runtime, ThreadState
+from .runtime import Runtime, ServerLink, ThreadState
 
 __all__ = ["Conversation"]
 
@@ -66,6 +66,7 @@ class Conversation:
     ) -> None:
         self.address = address
         self.server_id: str | None = None
+        self._link: ServerLink | None = None  # keeps the name that the server has told
         self._runtime = runtime
         self._thread = thread
         self._codec = codec
@@ -278,7 +279,10 @@ class Conversation:
                 f"no answer from {self.address} after {timeout} s, and no sign of a server"
                 " there: either none is listening, or it has been busy all the time"
             )
-        return f"no answer from the server at {self.address} after {timeout} s: it is busy"
+        return (
+            f"no answer from {self.channel.server} after {timeout} s: it is busy, and what it"
+            " was asked for goes on there; to wait longer, give a _timeout"
+        )
 
     # -- receiving: see `channel.Receiver` ---------------------------------
 
@@ -349,6 +353,11 @@ class Conversation:
 
     def _welcomed(self, welcome: Welcome) -> None:
         self.server_id = welcome.server
+        self._link = self._runtime.link(self.address, welcome.server)
+        name = welcome.info.get("name")
+        if isinstance(name, str) and name:
+            self._link.name = name
+            self.channel.server = self._link.describe()
         path, token = welcome.info.get("path"), welcome.info.get("token")
         if isinstance(path, str) and isinstance(token, str):
             self.channel.move(path, token)

@@ -21,6 +21,9 @@ class Answerer(Protocol):
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Return when the future is done or the time is over."""
 
+    def whom(self) -> str:
+        """Return what the server is called in messages."""
+
     def cancel(self, request_id: int) -> None:
         """Withdraw a request."""
 
@@ -126,7 +129,10 @@ class Future(concurrent.futures.Future[Any]):
         if not self.done():
             self._answerer.wait_for(self, timeout)
             if not self.done():
-                raise CallTimeout(f"no answer to request {self.request_id} after {timeout} s")
+                raise CallTimeout(
+                    f"no answer from {self._answerer.whom()} after {timeout} s; the call goes on"
+                    " there, and this future can be waited for again"
+                )
 
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio  # here only: it takes long to import

@@ -5,16 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..session.leases import new_token
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
 
 if TYPE_CHECKING:
     from .future import Future
     from .server import ServerCore
 
-__all__ = ["LOCAL", "LocalClient", "LocalHome"]
+__all__ = ["LOCAL", "LocalClient", "LocalHome", "as_for_send"]
 
 LOCAL = "local"
 """The peer name under which a server's own process holds leases."""
+
+
+_AS_IN_CALLS = {"_sync": "sync", "_return_type": "return_type", "_timeout": "timeout"}
+
+
+def as_for_send(kwds: dict[str, Any]) -> dict[str, Any]:
+    """Return options that were written as in calls as `RPCClient.send` takes them.
+
+    Examples
+    --------
+    >>> from pyacq_rpc.peers.local import as_for_send
+    >>> as_for_send({"_timeout": 60, "sync": "async"})
+    {'timeout': 60, 'sync': 'async'}
+    """
+    return {_AS_IN_CALLS.get(name, name): value for name, value in kwds.items()}
 
 
 class LocalHome:
@@ -62,6 +77,7 @@ class LocalClient:
         holding: object = None,
     ) -> Any:
         """Carry out a request; see `RPCClient.send`."""
+        check_options(sync, return_type, timeout)
         options = dict(opts or {})
         for name in ("args", "value", "obj"):
             if name in options:
@@ -85,7 +101,7 @@ class LocalClient:
 
     def _import(self, module: str, **kwds: Any) -> Any:
         """Import a module."""
-        return self.send("import", {"module": module}, **kwds)
+        return self.send("import", {"module": module}, **as_for_send(kwds))
 
     def ping(self, **kwds: Any) -> Any:
         """Return ``'pong'``."""
@@ -93,6 +109,10 @@ class LocalClient:
 
     def wait_for(self, future: Future, timeout: float | None) -> None:
         """Return: local futures are done when they are made."""
+
+    def whom(self) -> str:
+        """Return what the server is called in messages."""
+        return self._server.link.describe()
 
     def cancel(self, request_id: int) -> None:
         """Return: there is nothing to withdraw."""

@@ -2,7 +2,7 @@
 
 There is one `Runtime` in a process, `current()`. It is made anew in the child
 of a fork, and a test may `reset` it. Whatever lives longer than a call hangs
-on it, and it has the package's only exit hook.
+on it, and it has the package's only exit hooks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..session.leases import new_token
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from ..transport.waiting import Waker
+from .main_thread import call_at_its_end
 from .unsent import Unsent
 
 if TYPE_CHECKING:
@@ -89,17 +90,22 @@ class ServerLink:
     every proxy of it, even if another server listens at the address by then.
     """
 
-    __slots__ = ("__weakref__", "_address", "gone", "server_id")
+    __slots__ = ("__weakref__", "_address", "gone", "name", "server_id")
 
     def __init__(self, address: str, server_id: str) -> None:
         self._address = address
         self.server_id = server_id
         self.gone = False
+        self.name: str | None = None  # what the server calls itself, once it has told
 
     @property
     def address(self) -> str:
         """Where the server listens."""
         return self._address
+
+    def describe(self) -> str:
+        """Return what the server is called in messages."""
+        return f"{self.name} ({self._address})" if self.name else f"the server at {self._address}"
 
     def client(self) -> Client:
         """Return the current thread's client of this server.
@@ -115,9 +121,7 @@ class ServerLink:
         if server is not None and server.server_id == self.server_id:
             return server.local()
         if self.gone:
-            raise ServerDisconnected(
-                f"the server at {self._address} that owned this object is gone"
-            )
+            raise ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
         client = thread.clients.get(self._address)
         if client is None or client.channel.closed:
             return runtime.client_at(self._address)
@@ -144,6 +148,7 @@ class Runtime:
         self._callbacks_lock = threading.Lock()
         self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
         self._serving: dict[weakref.ref[ServerCore], Listener] = {}
+        self._looping: set[ServerCore] = set()
         self._at_exit: list[Callable[[], None]] = []
         self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
         self._attached: dict[Any, Any] = {}
@@ -282,6 +287,32 @@ class Runtime:
         with self.lock:
             self._serving[weakref.ref(server, dropped)] = listener
 
+    def begins_to_loop(self, server: ServerCore) -> None:
+        """A server begins to serve in the current thread until it is closed.
+
+        If Python waits for this thread at exit, that server has to be closed
+        when the main thread has ended; nobody else might do it.
+        """
+        thread = threading.current_thread()
+        if thread.daemon or thread is threading.main_thread():
+            return
+        with self.lock:
+            self._looping.add(server)
+        if not _main_thread_is_watched():
+            server.close()
+
+    def ends_to_loop(self, server: ServerCore) -> None:
+        """A server has ceased to serve."""
+        with self.lock:
+            self._looping.discard(server)
+
+    def close_looping(self) -> None:
+        """Ask all servers that Python waits for to close."""
+        with self.lock:
+            looping = list(self._looping)
+        for server in looping:
+            server.close()
+
     def attachment(self, kind: Callable[[Runtime], T]) -> T:
         """Return the one object of this kind that belongs to this runtime.
 
@@ -392,6 +423,8 @@ class Runtime:
 _current: Runtime | None = None
 _abandoned: list[Any] = []
 _make_lock = threading.Lock()
+_main_thread_watched = False
+_main_thread_ended = False
 
 
 def current() -> Runtime:
@@ -415,6 +448,25 @@ def reset() -> None:
     if _current is not None:
         _current.close()
     _current = None
+
+
+def _main_thread_is_watched() -> bool:
+    """See to it that servers are closed at its end; False if it has ended already."""
+    global _main_thread_watched, _main_thread_ended
+    with _make_lock:
+        if not _main_thread_watched:
+            # As late as this, since the last to register is called first: the
+            # threads of executors are waited for in such a call.
+            _main_thread_watched = True
+            _main_thread_ended = not call_at_its_end(_close_looping)
+    return not _main_thread_ended
+
+
+def _close_looping() -> None:
+    global _main_thread_ended
+    _main_thread_ended = True  # for those that begin only now
+    if _current is not None and _current.pid == os.getpid():
+        _current.close_looping()
 
 
 def _close_at_exit() -> None:

@@ -10,7 +10,7 @@ may be used from others.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..session.dispatch import Dispatcher, UserError
@@ -68,6 +68,7 @@ class ServerCore:
         self.timers = Timers()
         self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
+        self.link.name = self.name
         self._reception = Reception(self)
         self._items = self.listener.inbox.items
         self._lock = threading.RLock()  # held while it is decided who closes
@@ -136,10 +137,28 @@ class ServerCore:
         return self.dispatcher.names[name]
 
     def __setitem__(self, name: str, obj: Any) -> None:
+        if self.listener.closed:
+            raise RuntimeError(f"{self!r} publishes nothing any more; make another server")
         self.dispatcher.names[name] = obj
 
     def __delitem__(self, name: str) -> None:
         del self.dispatcher.names[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.dispatcher.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.dispatcher.names)
+
+    def __bool__(self) -> bool:
+        return True  # a server is something, even if nothing is published
+
+    def keys(self) -> list[str]:
+        """Return the names that are published."""
+        return list(self.dispatcher.names)
 
     def get_proxy(self, obj: Any, **kwds: Any) -> ObjectProxy:
         """Return a proxy of a local object, to be sent to any other node.
@@ -243,12 +262,14 @@ class ServerCore:
                 return
             self._looping = True  # from now on, only this thread closes
         try:
+            self.runtime.begins_to_loop(self)
             while not self.listener.closed:
                 worked = self.serve_ready()
                 if not (self._closing or (worked and self._items)):
                     self.listener.wait(self.timers.due_in())
         finally:
             self._looping = False
+            self.runtime.ends_to_loop(self)
             self.close()
 
     def process_action(

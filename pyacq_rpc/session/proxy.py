@@ -11,7 +11,16 @@ from .caller import is_attribute_syntax
 from .remote_errors import describe
 from .special import BINARY, COMPARISONS, CONVERSIONS, INPLACE, UNARY, Forwarding
 
-__all__ = ["CallOptions", "Client", "Grantor", "Home", "Lease", "Link", "ObjectProxy"]
+__all__ = [
+    "CallOptions",
+    "Client",
+    "Grantor",
+    "Home",
+    "Lease",
+    "Link",
+    "ObjectProxy",
+    "check_options",
+]
 
 
 class Client(Protocol):
@@ -83,6 +92,9 @@ class CallOptions:
 
 NO_TIMEOUT_GIVEN = -1.0
 """Stands for "as the client says", since None already means "for ever"."""
+
+LONGEST_TIMEOUT = 2_000_000
+"""Seconds, 23 days: the system calls that wait count milliseconds in 31 bits."""
 
 _CHILDREN = 50
 """Attributes that a proxy keeps a proxy of, for the next time."""
@@ -202,17 +214,19 @@ class ObjectProxy(Forwarding):
         Raises
         ------
         ValueError
-            For a value that is not one of these.
+            For a value that is not one of these, or a timeout out of range.
         TypeError
-            For an option that does not exist.
+            For an option that does not exist, or a timeout that is no number.
         """
         _check_choice("sync", sync, _SYNC)
         _check_choice("return_type", return_type, _RETURN_TYPES)
+        if timeout is not NO_TIMEOUT_GIVEN:
+            check_timeout(timeout)
         options = CallOptions()
         old = self._options
         options.sync = old.sync if sync is None else sync
         options.return_type = old.return_type if return_type is None else return_type
-        options.timeout = old.timeout if timeout == NO_TIMEOUT_GIVEN else timeout
+        options.timeout = old.timeout if timeout is NO_TIMEOUT_GIVEN else timeout
         object.__setattr__(self, "_options", options)
 
     # -- requests ----------------------------------------------------------
@@ -231,7 +245,7 @@ class ObjectProxy(Forwarding):
             opts,
             return_type=options.return_type if return_type is None else return_type,
             sync=options.sync if sync is None else sync,
-            timeout=options.timeout if timeout == NO_TIMEOUT_GIVEN else timeout,
+            timeout=options.timeout if timeout is NO_TIMEOUT_GIVEN else timeout,
             holding=self._lease,
         )
 
@@ -392,6 +406,43 @@ class ObjectProxy(Forwarding):
 
     def __delitem__(self, key: Any) -> None:
         self._assign("__delitem__", key)
+
+
+def check_options(sync: str | None, return_type: str | None, timeout: float | None) -> None:
+    """See to it that the options of a call are such.
+
+    Parameters
+    ----------
+    sync, return_type, timeout
+        As for `RPCClient.send`; ``'ack'``, for None as the result, is this package's own.
+
+    Raises
+    ------
+    ValueError
+        For an unknown word, or a timeout out of range.
+    TypeError
+        For a timeout that is no number.
+    """
+    if sync is not None and sync not in _SYNC:
+        _check_choice("sync", sync, _SYNC)
+    if return_type is not None and return_type not in _RETURN_TYPES and return_type != "ack":
+        _check_choice("return_type", return_type, _RETURN_TYPES)
+    if timeout is not None and timeout is not NO_TIMEOUT_GIVEN:
+        check_timeout(timeout)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """See to it that a timeout is a time; the errors are those of `check_options`."""
+    try:
+        fits = timeout is None or 0 <= timeout <= LONGEST_TIMEOUT
+    except TypeError:
+        raise TypeError(
+            f"timeout is a number of seconds, or None for ever; not {timeout!r}"
+        ) from None
+    if not fits:
+        raise ValueError(
+            f"timeout is from 0 to {LONGEST_TIMEOUT} s, or None for ever; not {timeout!r}"
+        )
 
 
 def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:

@@ -23,6 +23,13 @@ LINGER = 2000
 COPY_BELOW = 64 * 1024
 """Bytes below which copying a frame is cheaper than sharing it with libzmq."""
 
+HIGHEST_PORT = 65535
+
+_ADDRESSES = (
+    f"one looks like 'tcp://127.0.0.1:5000', with a port up to {HIGHEST_PORT},"
+    " or 'tcp://127.0.0.1:*' to listen on any free port"
+)
+
 
 def clean_address(address: str | bytes) -> str:
     """Return an address as text.
@@ -30,7 +37,10 @@ def clean_address(address: str | bytes) -> str:
     Raises
     ------
     ValueError
-        If it is not of the form ``transport://where``.
+        If it is not of the form ``transport://where``; for tcp, ``where`` ends
+        with a port.
+    TypeError
+        If it is no text.
 
     Examples
     --------
@@ -38,13 +48,18 @@ def clean_address(address: str | bytes) -> str:
     'tcp://127.0.0.1:5000'
     """
     text = address.decode() if isinstance(address, bytes) else address
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not an address; {_ADDRESSES}")
     transport, found, where = text.partition("://")
-    if not found or not where or transport not in ("tcp", "ipc", "inproc"):
-        raise ValueError(
-            f"{text!r} is not an address; one looks like 'tcp://127.0.0.1:5000',"
-            " or 'tcp://127.0.0.1:*' to listen on any free port"
-        )
+    is_known = found and where and transport in ("tcp", "ipc", "inproc")
+    if not is_known or (transport == "tcp" and not _ends_with_port(where)):
+        raise ValueError(f"{text!r} is not an address; {_ADDRESSES}")
     return text
+
+
+def _ends_with_port(where: str) -> bool:
+    port = where.rpartition(":")[2] if ":" in where else ""
+    return port == "*" or (port.isascii() and port.isdigit() and int(port) <= HIGHEST_PORT)
 
 
 def _common(socket: zmq.Socket[bytes]) -> None:

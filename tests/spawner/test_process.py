@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import eventually, open_descriptors
-from processes import gone
+from processes import gone, in_a_fork
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
@@ -53,6 +53,17 @@ class TestStarting:
         with ProcessSpawner() as node:
             node["a"] = [1]
             assert node["a"] == [1]
+
+    def test_a_node_cannot_be_searched(self):
+        with ProcessSpawner() as node:
+            for search in (lambda: "a" in node, lambda: list(node)):
+                with pytest.raises(TypeError, match=r"^a node cannot .*; use node\[name\]"):
+                    search()
+
+    def test_an_import_takes_the_options_of_a_call(self):
+        with ProcessSpawner() as node:
+            assert node._import("math", _timeout=20, _sync="async").result().sqrt(4) == 2
+            assert node._import("math", timeout=20).sqrt(4) == 2
 
     def test_environment_and_directory(self, tmp_path, monkeypatch):
         monkeypatch.setenv("UNWANTED", "1")
@@ -180,14 +191,17 @@ class TestEnding:
             futures = [pool.submit(act) for act in (node.stop, node.wait) * 4]
             assert [future.result(20) for future in futures] == [0] * 8
 
-    def test_repr_changes_nothing(self):
+    def test_repr_knows_that_it_has_died(self):
         node = ProcessSpawner()
-        node.client.close_server()
-        assert eventually(lambda: gone(node.pid))
-        assert "running" in repr(node)  # as far as was asked
-        assert node.proc.returncode is None
-        node.stop()
-        assert "exit code 0" in repr(node)
+        assert "running" in repr(node)
+        os.kill(node.pid, signal.SIGKILL)
+        assert eventually(lambda: "ended with exit code -9" in repr(node))
+        assert node.stop() == -9
+
+    def test_repr_in_a_fork_does_not_ask(self):
+        with ProcessSpawner() as node:
+            assert "running" in in_a_fork(lambda: repr(node))
+            assert "running" in repr(node)
 
     def test_stop_ends_one_that_cannot_be_asked(self, monkeypatch, caplog):
         def fail(self):

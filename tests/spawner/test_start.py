@@ -110,7 +110,7 @@ class TestFailing:
 
     def test_a_long_report_with_braces_is_read_whole(self):
         with pytest.raises(SpawnError, match="while it started") as caught:
-            ProcessSpawner(address="tcp://" + "}" * 300_000)
+            ProcessSpawner(address="tcp://" + "}" * 300_000 + ":1")
         assert caught.value.exit_code == 1
 
     def test_a_report_is_read_though_something_keeps_the_pipe_open(self, tmp_path):

@@ -464,6 +464,14 @@ class TestEnding:
         template.stop()
         template.kill()
 
+    def test_repr_knows_that_they_have_died(self, template):
+        node = ProcessSpawner(template=template)
+        assert "running" in repr(node)
+        os.kill(node.pid, signal.SIGKILL)
+        assert eventually(lambda: "ended with exit code" in repr(node))
+        os.kill(template.pid, signal.SIGKILL)
+        assert eventually(lambda: "ended with exit code -9" in repr(template))
+
 
 # Three hundred in all, in parts that a loaded machine ends within a test's time.
 @pytest.mark.parametrize("part", range(5))

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import gc
+import re
 import threading
 import time
 
+import numpy as np
 import pytest
 from conftest import eventually
 from things import Thing, open_after_a_moment
@@ -76,11 +78,68 @@ class TestModes:
         assert thing.notes() == list(range(300))
 
 
+class TestOptions:
+    """A wrong option is refused here, before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"_return_type": "val"}, "return_type is one of auto, proxy, value; not 'val'"),
+            ({"_sync": "asyn"}, "sync is one of sync, async, off; not 'asyn'"),
+            ({"_timeout": -1}, "timeout is from 0 to 2000000 s, or None for ever; not -1"),
+            ({"_timeout": -1.0}, "timeout is from 0 to 2000000 s, or None for ever; not -1.0"),
+            (
+                {"_timeout": float("nan")},
+                "timeout is from 0 to 2000000 s, or None for ever; not nan",
+            ),
+            (
+                {"_timeout": float("inf")},
+                "timeout is from 0 to 2000000 s, or None for ever; not inf",
+            ),
+            ({"_timeout": "1"}, "timeout is a number of seconds, or None for ever; not '1'"),
+            ({"_timeout": [1]}, "timeout is a number of seconds, or None for ever; not [1]"),
+        ],
+    )
+    @pytest.mark.parametrize("sync", ["sync", "async", "off"])
+    def test_a_wrong_one_is_refused(self, thing, options, message, sync):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            thing.note(1, **{"_sync": sync, **options})
+        assert str(caught.value) == message
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            thing._set_proxy_options(**{name[1:]: value for name, value in options.items()})
+        assert thing.notes() == []
+
+    def test_a_servers_own_thread_is_told_too(self):
+        server = RPCServer()
+        server.run_lazy()
+        proxy = server.get_proxy(Thing())
+        with pytest.raises(ValueError, match="sync is one of"):
+            proxy.add(1, 2, _sync="asyn")
+
+    @pytest.mark.parametrize("timeout", [None, 5, 5.0, np.float32(5), np.int64(5), 2e6])
+    def test_times_are_taken(self, thing, timeout):
+        assert thing.add(1, 2, _timeout=timeout) == 3
+        assert thing.sleep(0.01, _timeout=timeout) == 0.01
+
+
 class TestTimeout:
     def test_a_late_answer_is_dropped_and_the_client_stays_usable(self, server, thing):
         with pytest.raises(CallTimeout, match="no answer"):
             thing.sleep(0.3, _timeout=0.05)
         assert thing.add(1, 2) == 3
+
+    def test_the_message_names_the_server_and_what_to_do(self, server, thing):
+        with pytest.raises(CallTimeout) as caught:
+            thing.sleep(0.3, _timeout=0.05)
+        assert str(caught.value).startswith(
+            f"no answer from under-test ({server.address}) after 0.05 s: it is busy"
+        )
+        assert "goes on there" in str(caught.value)
+        assert "_timeout" in str(caught.value)
+        future = thing.sleep(0.2, _sync="async")
+        with pytest.raises(CallTimeout, match=r"no answer from under-test .* after 0.01 s"):
+            future.result(0.01)
+        assert future.result(5) == 0.2
 
     def test_a_proxy_in_a_late_answer_is_released(self, server, thing):
         slow = thing.call
@@ -123,8 +182,23 @@ class TestActions:
         with pytest.raises(KeyError, match="camera"):
             client["telescope"]
 
+    def test_a_client_cannot_be_searched(self, client):
+        for search in (lambda: "a" in client, lambda: list(client)):
+            with pytest.raises(TypeError, match=r"^a client cannot .*; use client\[name\]"):
+                search()
+
     def test_import(self, client):
         assert client._import("math").sqrt(4) == 2
+
+    def test_an_import_takes_the_options_of_a_call(self, client):
+        assert client._import("math", _sync="async").result().sqrt(4) == 2
+        assert client._import("math", _sync="off") is None
+        assert isinstance(client._import("math", _return_type="proxy"), ObjectProxy)
+        assert client._import("math", _timeout=5).sqrt(4) == 2
+        assert client._import("math", timeout=5).sqrt(4) == 2
+        client._import("time").sleep(0.3, _sync="off")
+        with pytest.raises(CallTimeout):
+            client._import("math", _timeout=0.05)
 
     def test_import_of_what_is_not_there(self, client):
         with pytest.raises(ModuleNotFoundError):
@@ -233,7 +307,9 @@ class TestConnection:
         with pytest.raises(ServerDisconnected):
             later.result(10)
 
-    @pytest.mark.parametrize("address", ["", "127.0.0.1:5000", "http://x", "tcp://", "ipc"])
+    @pytest.mark.parametrize(
+        "address", ["", "127.0.0.1:5000", "http://x", "tcp://", "ipc", "tcp://1.2.3.4"]
+    )
     def test_what_is_not_an_address_is_refused(self, address):
         with pytest.raises(ValueError, match="is not an address"):
             RPCClient(address)

@@ -19,7 +19,13 @@ import zmq
 from conftest import eventually, open_descriptors, settled
 from things import Thing, open_after_a_moment
 
-from pyacq_rpc import RPCClient, RPCServer, register_type, unregister_type
+from pyacq_rpc import (
+    RPCClient,
+    RPCServer,
+    ServerDisconnected,
+    register_type,
+    unregister_type,
+)
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Hello
 from spawner import ProcessSpawner
@@ -120,6 +126,21 @@ def test_what_was_sent_to_a_killed_node_is_let_go():
             del mine
         node.kill()
     assert eventually(lambda: gc.collect() >= 0 and all(ref() is None for ref in seen))
+
+
+def test_the_messages_about_a_dead_node_name_it():
+    node = ProcessSpawner(name="camera")
+    clock = node._import("time")
+    client = node.client
+    future = clock.sleep(60, _sync="async")
+    node.kill()
+    named = rf"^camera \({node.address}\)"
+    with pytest.raises(ServerDisconnected, match=named):
+        future.result(5)
+    with pytest.raises(ServerDisconnected, match=named):
+        client.ping()
+    with pytest.raises(ServerDisconnected, match=rf"{named}, which owned this object, is gone"):
+        clock.time()
 
 
 def test_an_answer_that_is_being_decoded_when_its_node_dies_is_an_answer():

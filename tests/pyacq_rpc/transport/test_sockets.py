@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import zmq
 
@@ -65,10 +67,34 @@ def test_where_nothing_could_ever_listen(context):
         connect_dealer(context, "tcp://127.0.0.1")
 
 
-@pytest.mark.parametrize("address", ["", "x", "tcp://", "udp://1", "://a", 5])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *["", "x", "tcp://", "udp://1", "://a"],
+        *["tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:99999", "tcp://[::1]"],
+        *["tcp://127.0.0.1:-1", "tcp://127.0.0.1:http", "tcp://127.0.0.1:²", b"tcp://5000"],
+    ],
+)
 def test_what_is_not_an_address(address):
-    with pytest.raises((ValueError, AttributeError)):
+    with pytest.raises(ValueError, match=r"is not an address; one looks like 'tcp://127\.0"):
         clean_address(address)
+
+
+@pytest.mark.parametrize("address", [5000, None, ("127.0.0.1", 5000)])
+def test_what_is_not_even_text(address):
+    with pytest.raises(TypeError, match=f"^{re.escape(repr(address))} is not an address; one"):
+        clean_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *["tcp://*:*", "tcp://127.0.0.1:0", "tcp://[::1]:65535", "tcp://eth0;10.0.0.1:80"],
+        *["ipc:///tmp/socket", "inproc://a"],
+    ],
+)
+def test_what_is_an_address(address):
+    assert clean_address(address) == address
 
 
 class Interrupted:

@@ -89,7 +89,7 @@ class RPCServer(ServerCore):
         RuntimeError
             If the server has closed, or the thread has another one.
         """
-        if self.listener.closed():
+        if self.listener.closed:
             raise RuntimeError(f"{self!r} cannot be run any more; make another server")
         self.register_server(self)
 

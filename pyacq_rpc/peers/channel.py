@@ -188,14 +188,13 @@ class Channel:
                 self._put(messages.Move(token))
                 stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
                 self._stream = stream
-                self._fds = [stream.fd, self._socket_fd]
                 self._read()
 
     def moved(self) -> None:
-        """Nothing more comes over the socket."""
-        self._moved = True
+        """Nothing more comes over the socket, but over the stream."""
         if self._stream is not None:
             self._fds = [self._stream.fd]
+            self._moved = True
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
@@ -395,9 +394,11 @@ class Channel:
         if self.closed:
             return
         if not self._moved:
+            # Answers to what was sent before the move are still to come here,
+            # ahead of what comes over the stream.
             while (frames := self._frames.take()) is not None:
                 self._inbox.append([frame.buffer for frame in frames])
-        if self._stream is not None:
+        elif self._stream is not None:
             self._stream.receive(self._inbox)
             if self._stream.ended:
                 self._inbox.append("has died")

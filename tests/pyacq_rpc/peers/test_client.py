@@ -283,6 +283,15 @@ class TestConnection:
         other.close()
         assert made.add(1, 2) == 3
 
+    def test_answers_come_in_order_from_the_first_call_on(self, server):
+        """Also while the client moves from one road to the other."""
+        for _ in range(100):
+            client = RPCClient(server.address)
+            futures = [client.ping(sync="async") for _ in range(3)]
+            client.ping()
+            assert all(future.done() for future in futures)
+            client.close()
+
     def test_close_server(self, server, client):
         pending = client.transfer(Thing(), sync="async")
         assert client.close_server() is True

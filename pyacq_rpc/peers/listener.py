@@ -248,6 +248,23 @@ class Listener:
             self.closed = True
             self._ended.set()
 
+    def abandon(self) -> None:
+        """In the child of a fork: let go of what is the parent's.
+
+        A fork within a request returns from it in both processes. Only the
+        parent may answer; in the child nothing listens any more.
+        """
+        self.closed = True
+        for connection in self.connections.all():
+            if connection.stream is not None:
+                connection.stream.close()
+        self._moved.clear()
+        if self._direct is not None:
+            self._direct.abandon()
+        self._poller.close()
+        self._waker.close()
+        self._ended.set()
+
 
 def _listen_direct() -> DirectListener | None:
     if not is_available():

@@ -402,6 +402,8 @@ class Runtime:
         """In the child of a fork: let go of what is the parent's."""
         for client in list(self._open):
             client.channel.abandon()
+        for listener in list(self._serving.values()):
+            listener.abandon()
         for attached in self._attached.values():
             if hasattr(attached, "abandon"):
                 attached.abandon()

@@ -134,9 +134,13 @@ class DirectListener:
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
-        self._socket.close()
+        self.abandon()
         with contextlib.suppress(OSError):
             os.unlink(self.path)
+
+    def abandon(self) -> None:
+        """In the child of a fork: let go of what is the parent's."""
+        self._socket.close()
         for sock in self._silent:
             sock.close()
         for stream in self._shown.values():

@@ -164,6 +164,16 @@ def test_an_answer_that_is_being_decoded_when_its_node_dies_is_an_answer():
         assert eventually(client.disconnected)
 
 
+def test_a_fork_within_a_request_is_answered_once_and_leaves_no_second_server():
+    with ProcessSpawner() as proc:
+        there = proc._import("os")
+        for _ in range(5):
+            pid = there.fork()
+            assert pid > 0
+            assert there.getpid() == proc.pid
+            assert there.waitpid(pid, 0)[0] == pid
+
+
 def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thing):
     other = RPCServer(name="other")
     thread = threading.Thread(target=other.run_forever)

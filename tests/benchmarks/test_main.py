@@ -65,6 +65,7 @@ def test_we_and_plain_pyzmq_do_every_work_and_leave_nothing(tmp_path):
     assert works - raw == {
         "bound",
         "fire",
+        "warm",
         "proxies client",
         "proxies server",
         "proxies release",

@@ -25,13 +25,18 @@ pytest.importorskip("matplotlib")
 
 def start(output, seconds: float) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pyacq_rpc", "demo", f"--seconds={seconds}"]
-    return subprocess.Popen(
-        [*command, f"--output={output}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=output.parent,
-    )
+    # Where the tests run in the background Ctrl-C is ignored, which is inherited.
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [*command, f"--output={output}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=output.parent,
+        )
+    finally:
+        signal.signal(signal.SIGINT, old)
 
 
 def is_png(path) -> bool:

@@ -334,6 +334,8 @@ class Channel:
         """
         with self._lock:
             self._read()
+            if self._stream is not None and not self.closed:
+                self._stream.drain(self._inbox)
             self._inbox.append(what)
         self.deliver()
 

@@ -150,11 +150,7 @@ class Conversation:
             self._pending.pop(request_id, None)
             outgoing.undo()
             raise
-        try:
-            self.wait(pending.is_done, timeout, reentrant)
-        except BaseException:
-            pending.future = None  # its late answer is dropped
-            raise
+        self.wait(pending.is_done, timeout, reentrant)  # after which a late answer is dropped
         if pending.error is None:
             return pending.value
         try:
@@ -301,8 +297,10 @@ class Conversation:
 
     def is_busy(self) -> bool:
         """Whether the owner has sent several requests, or waited, since this was last asked."""
+        if not self._armed or self._waiting:
+            return False
         asked, self._seen = self._asked - self._seen, self._asked
-        return asked > 1 and not self._waiting
+        return asked > 1
 
     def unattended(self) -> bool:
         """Whether answers are to come and nobody waits for them here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import RPCError
@@ -63,25 +64,26 @@ class Inbox:
     def fill_from(self, connection: Connection) -> None:
         """Take in all that is there on a client's direct road."""
         stream = connection.stream
-        if stream is None:
-            return
+        if stream is not None:
+            self._note_cancels(connection, stream.receive)
+            if stream.ended:
+                self.lost(connection)
+
+    def drain(self, connection: Connection) -> bool:
+        """Take in the last messages of a client that is gone; whether there were any."""
+        stream = connection.stream
+        if stream is None or stream.ended:
+            return False
+        self._note_cancels(connection, stream.drain)
+        self.lost(connection)
+        return True
+
+    def _note_cancels(self, connection: Connection, receive: Callable[..., None]) -> None:
         before = len(self.items)
-        stream.receive(self.items, connection.identity)
+        receive(self.items, connection.identity)
         for _, (_, frames) in zip(range(len(self.items) - before), reversed(self.items)):
             if frames is not None and len(frames) == 1 and len(frames[0]) <= _CANCEL_SIZE:
                 self._note_cancel(connection, frames[0])
-        if stream.ended:
-            self.lost(connection)
-
-    def read_again(self, connection: Connection) -> bool:
-        """Look for last messages of a client that is gone; whether there were any."""
-        before = len(self.items)
-        if connection.stream is not None and not connection.stream.ended:
-            self.fill_from(connection)
-        if len(self.items) == before:
-            return False
-        self.lost(connection)
-        return True
 
     def look_at_monitor(self) -> None:
         """Note the clients whose connection has broken."""
@@ -92,9 +94,7 @@ class Inbox:
             self._alive.discard(descriptor)
             connection = self._connections.at(descriptor)
             if connection is not None:
-                # What it sent before it died comes first.
-                self._take_messages()
-                self.fill_from(connection)
+                self._take_messages()  # what it sent before it died
                 self.lost(connection)
 
     def welcome(self, connection: Connection) -> None:

@@ -150,7 +150,8 @@ class Listener:
         """Take up a client that has said hello."""
         with self._lock:
             self.inbox.welcome(connection)
-            self.tell(connection, welcome)
+            if not self.tell(connection, welcome):
+                self.inbox.lost(connection)
 
     def move(self, connection: Connection, token: str) -> None:
         """Take up the direct road of a client, which has just said its last word here.
@@ -172,10 +173,10 @@ class Listener:
             self._moved[stream.fd] = connection
             self._poller.add(stream.fd)
 
-    def read_again(self, connection: Connection) -> bool:
-        """Look for last messages of a client that is gone; whether there were any."""
+    def drain(self, connection: Connection) -> bool:
+        """Take in the last messages of a client that is gone; whether there may be any."""
         with self._lock:
-            return self.inbox.read_again(connection)
+            return self.inbox.drain(connection)
 
     def hang_up(self, connection: Connection) -> None:
         """End the direct road of a client that is gone."""
@@ -206,7 +207,7 @@ class Listener:
                 self._runtime.flush_soon(stream, self._lock)
             elif not stream.send(frames):
                 self._runtime.flush_stream(stream, self._lock)
-            return not stream.ended
+            return not stream.broken
 
     def answer_stranger(self, identity: bytes, frames: list[Any]) -> bool:
         """Send over the socket, from any thread; whether the client is still there."""

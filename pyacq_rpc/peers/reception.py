@@ -47,7 +47,7 @@ class Reception:
         connection = self._connections.get(identity)
         if frames is None:
             # What it sent before it went comes first.
-            if connection is not None and not self._listener.read_again(connection):
+            if connection is not None and not self._listener.drain(connection):
                 self._forget(connection)
             return
         try:

@@ -53,8 +53,9 @@ class Unsent:
         bool
             Whether the I/O thread has to be told.
         """
-        self._soon[stream] = lock
-        told, self._ticking = self._ticking, True
+        with self._lock:
+            self._soon[stream] = lock
+            told, self._ticking = self._ticking, True
         return not told
 
     def due_in(self) -> float | None:
@@ -65,14 +66,12 @@ class Unsent:
 
     def flush_soon(self) -> None:
         """Flush what `add_soon` has taken up."""
-        self._flushed = time.monotonic()
-        # More may follow: only after a pause the I/O thread has to be told again.
-        self._ticking = bool(self._soon)
-        while self._soon:
-            try:
-                stream, lock = self._soon.popitem()
-            except KeyError:  # another thread took the last one
-                return
+        with self._lock:
+            self._flushed = time.monotonic()
+            # More may follow: only after a pause the I/O thread has to be told again.
+            self._ticking = bool(self._soon)
+            soon, self._soon = self._soon, {}
+        for stream, lock in soon.items():
             with lock:
                 if not stream.flush():
                     self.add(stream, lock)

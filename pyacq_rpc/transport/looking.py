@@ -26,7 +26,8 @@ _TRY_AGAIN = 64
 _TRY_AT_LEAST = 8192
 """Waits after which to try the way that has been slower; twice as many each time it still is."""
 
-_can_look = (os.cpu_count() or 1) > 1
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+_can_look = (_cores or 1) > 1
 
 Wait = Callable[["float | None"], Sequence[Any]]
 

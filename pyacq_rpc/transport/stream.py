@@ -15,6 +15,7 @@ follows in four bytes.
 from __future__ import annotations
 
 import collections
+import contextlib
 import mmap
 import os
 import socket
@@ -78,7 +79,11 @@ class Stream:
     fd : int
         Readable when there is something to `receive`.
     ended : bool
-        Whether the other side has closed, or is gone.
+        Whether everything has been received, and the other side has closed.
+    broken : bool
+        Whether nothing can be sent any more. There may be something to receive.
+    flushed : float
+        When the last message was handed to the socket, by `time.monotonic`.
     on_freed : callable
         Called, from any thread, when there is something to `flush` that the
         other side waits for.
@@ -89,7 +94,8 @@ class Stream:
         self._socket = sock
         self.fd = sock.fileno()
         self.ended = False
-        self.flushed = 0.0  # when it was last asked to, by `time.monotonic`
+        self.broken = False
+        self.flushed = 0.0
         self._out: list[Any] = []
         self._sent: list[int] = []  # what the socket took, until it is noted
         self._got: list[Any] = []  # what it gave, until that is noted
@@ -105,7 +111,7 @@ class Stream:
     def send(self, frames: list[Any]) -> bool:
         """Send one message; whether all is out.
 
-        To a side that is gone nothing is sent, which `ended` tells.
+        To a side that is gone nothing is sent, which `broken` tells.
         """
         if len(frames) == 1 and not (self._out or self._freed):
             # What there is most of, in one step.
@@ -171,7 +177,7 @@ class Stream:
                 except BlockingIOError:
                     return False
                 except OSError:
-                    self.ended = True
+                    self.broken = True
                     out.clear()
                     return True
             first = out[0][0] if type(out[0]) is tuple else out[0]
@@ -264,6 +270,14 @@ class Stream:
             self._pool.free(number)
         for fd in used:
             os.close(fd)
+
+    def drain(self, inbox: collections.deque[Any], sender: object = None) -> None:
+        """Add all that a side has sent that is known to be gone; see `receive`."""
+        with contextlib.suppress(OSError):
+            # Else one that is not gone could keep us here.
+            self._socket.shutdown(socket.SHUT_RD)
+        while not self.ended:
+            self.receive(inbox, sender)
 
     def _note_freed(self, number: int) -> None:
         self._freed.append(number)

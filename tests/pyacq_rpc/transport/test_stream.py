@@ -154,9 +154,34 @@ def test_the_end_within_a_message(half, part):
 
 
 def test_sending_to_a_side_that_is_gone(ends):
+    ends[1].send([b"last words"])
     ends[1].close()
     assert ends[0].send([b"hello"])
-    assert ends[0].ended
+    assert ends[0].broken
+    assert not ends[0].ended
+    assert receive(ends[0]) == [[b"last words"]]
+
+
+@pytest.mark.parametrize("sizes", [[10] * 200, [10, 150_000], [30_000] * 5])
+def test_draining_takes_all_that_was_sent(ends, sizes):
+    """More than is read at once; and the other side may be there still, or frozen."""
+    for size in sizes:
+        assert ends[0].send([bytes(size)])
+    inbox = collections.deque()
+    ends[1].drain(inbox)
+    assert [len(frames[0]) for frames in inbox] == sizes
+    assert ends[1].ended
+    ends[0].send([b"more"])
+    assert ends[0].broken
+
+
+def test_draining_drops_what_was_not_sent_whole(half):
+    stream, plain = half
+    plain.send(struct.pack("<I", 300_000) + bytes(100_000))
+    inbox = collections.deque()
+    stream.drain(inbox)
+    assert not inbox
+    assert stream.ended
 
 
 class Interrupt(Exception):

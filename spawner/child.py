@@ -64,8 +64,6 @@ def main(config: dict[str, Any]) -> None:
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
 
-    _fit_sockets()
-
     name: str = config["name"]
     if config["log_addr"]:
         from . import logs
@@ -80,24 +78,6 @@ def _start(config: dict[str, Any]) -> Any:
     os.dup2(null, 0)
     os.close(null)
     return server
-
-
-def _fit_sockets() -> None:
-    """Have zmq make room for as many sockets as there can be, and no more.
-
-    A client or a server has three, and takes four descriptors at least. Room
-    for many more would be a third of what a node takes beyond its imports.
-    """
-    if not hasattr(os, "sysconf"):  # Windows
-        return
-    import zmq
-
-    from pyacq_rpc.peers.runtime import current
-
-    context = current().context
-    sockets = os.sysconf("SC_OPEN_MAX") * 3 // 4
-    if 0 < sockets < context.get(zmq.MAX_SOCKETS):
-        context.set(zmq.MAX_SOCKETS, sockets)
 
 
 def report(fd: int, fields: dict[str, Any]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import socket
 import subprocess
+import tempfile
 from typing import Any, Literal
 
 from .forked import ForkedProcess
@@ -63,7 +65,7 @@ class Fork:
         self._template = template
         self._name = name
         self.how = f"from {template.name}"
-        self.config: dict[str, Any] = {
+        self._config: dict[str, Any] = {
             "same_python": template.same_python,
             "path": search_path(template.same_python),
             "parent_pid": None,
@@ -71,9 +73,10 @@ class Fork:
             "cwd": _directory(cwd),
         }
 
-    def launch(self, stdout: int | None, report_fd: int) -> ForkedProcess:
+    def launch(self, config: dict[str, Any], stdout: int | None, report_fd: int) -> ForkedProcess:
         """Start a process; see `Starter.launch`."""
         template = self._template
+        told = json.dumps({**self._config, **config}).encode()
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             child_stdin, stdin = _pipe(ours, theirs, "wb")
             child_stderr, stderr = _pipe(ours, theirs, "rb")
@@ -84,6 +87,11 @@ class Fork:
             # Ours stay open until the template has its own: macOS may lose others.
             child_report = os.dup(report_fd)
             theirs.callback(os.close, child_report)
+            # Not over stdin: the kernel tells the node about anything that happens to
+            # that pipe, and may still be about to tell of a write when it is asked to.
+            child_config = theirs.enter_context(tempfile.TemporaryFile(buffering=0))
+            child_config.write(told)
+            child_config.seek(0)
             proc = ForkedProcess(
                 [self.how],
                 stdin,
@@ -96,7 +104,14 @@ class Fork:
             try:
                 template.fork(
                     proc,
-                    [child_stdin, child_stdout, child_stderr, child_report, child_channel.fileno()],
+                    [
+                        child_stdin,
+                        child_stdout,
+                        child_stderr,
+                        child_report,
+                        child_config.fileno(),
+                        child_channel.fileno(),
+                    ],
                 )
             except BaseException as error:
                 proc.give_up()

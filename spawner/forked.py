@@ -29,8 +29,8 @@ ORDER = b"f"
 _LOOK_INTERVAL = 0.5
 """Seconds after which a wait looks again, lest the channel was closed as it began."""
 
-DESCRIPTORS = 5
-"""How many: stdin, stdout, stderr, the pipe for its report, the channel."""
+DESCRIPTORS = 6
+"""How many: stdin, stdout, stderr, the pipe for its report, its configuration, the channel."""
 
 UNKNOWN_EXIT_CODE = 255
 """Of a process whose template had died before it. `multiprocessing` says the same."""

@@ -1,11 +1,13 @@
 """Starts the process of a node as an interpreter of its own.
 
 How a process is started is separate from what it then is: a `Starter` brings
-up the process, and `spawner.start` tells it over its stdin what to be.
+up the process, and hands it the configuration that says what to be.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -25,21 +27,20 @@ class Starter(Protocol):
     ----------
     how : str
         Completes the sentence "cannot start it ...".
-    config : dict
-        What the process must be told for having been started this way.
     """
 
     @property
     def how(self) -> str: ...  # noqa: D102  # above
 
-    @property
-    def config(self) -> dict[str, Any]: ...  # noqa: D102  # above
-
-    def launch(self, stdout: int | None, report_fd: int) -> subprocess.Popen[bytes] | ForkedProcess:
+    def launch(
+        self, config: dict[str, Any], stdout: int | None, report_fd: int
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
         """Start a process, without waiting for anything that it does.
 
         Parameters
         ----------
+        config : dict
+            What it is to be.
         stdout : int or None
             As for `subprocess.Popen`. Both stdin and stderr are pipes.
         report_fd : int
@@ -52,7 +53,7 @@ class Starter(Protocol):
         """
 
     def settle(self, proc: Any, timeout: float) -> None:
-        """Return when the process that was launched is there.
+        """Return when the process that was launched is there and knows what to be.
 
         Raises
         ------
@@ -93,15 +94,17 @@ class Interpreter:
         self._pass_fds = pass_fds
         self.how = f"with {self._executable}"
         same_python = executable is None
-        self.config = {
+        self._config = {
             "same_python": same_python,
             "path": search_path(same_python),
             "parent_pid": os.getpid(),
         }
 
-    def launch(self, stdout: int | None, report_fd: int) -> subprocess.Popen[bytes]:
+    def launch(
+        self, config: dict[str, Any], stdout: int | None, report_fd: int
+    ) -> subprocess.Popen[bytes]:
         """Start a process; see `Starter.launch`."""
-        self.config["report_fd"] = report_fd
+        self._config.update(config, report_fd=report_fd)
         return subprocess.Popen(  # noqa: S603  # the interpreter is the caller's choice
             [self._executable, "-c", self._boot],
             bufsize=0,  # a fork must find nothing that it could write once more
@@ -114,8 +117,13 @@ class Interpreter:
             start_new_session=True,
         )
 
-    def settle(self, proc: object, timeout: float) -> None:
-        """Return: the process is there once it is launched."""
+    def settle(self, proc: subprocess.Popen[bytes], timeout: float) -> None:
+        """Tell the process what to be; see `Starter.settle`."""
+        assert proc.stdin is not None
+        unsent = memoryview(json.dumps(self._config).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # it died at once; its report will say so
+            while unsent:
+                unsent = unsent[proc.stdin.write(unsent) :]
 
 
 def search_path(same_python: bool) -> list[str]:

@@ -9,17 +9,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
-from pyacq_rpc.errors import CallTimeout
 from pyacq_rpc.peers.runtime import ServerLink, current
 from pyacq_rpc.transport.sockets import clean_address
 
 from .family import Family
 from .interpreter import Interpreter, Starter
 from .logs import get_log_address
+from .owner import ProcessOwner
 from .start import START_TIMEOUT, NodeProcess
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _TRY_THE_NAME = (
 _OUTPUTS = ("inherit", "capture", "log", "discard")
 
 
-class ProcessSpawner:
+class ProcessSpawner(ProcessOwner):
     """Starts a process with an `RPCServer` in it, and ends it.
 
     The process ends with this one, however this one ends.
@@ -150,14 +149,8 @@ class ProcessSpawner:
             self._link.name = self.name
         except BaseException:
             self._process.cancel()
-            self._clean_up()
+            self._give_back()
             raise
-
-    def __repr__(self) -> str:
-        # In a fork the node is somebody else's, and asking would say that it has ended.
-        code = self.proc.poll() if self._process.is_ours() else self.proc.returncode
-        state = "running" if code is None else f"ended with exit code {code}"
-        return f"<ProcessSpawner {self.name}, process {self.pid}, {state}>"
 
     # -- the node ----------------------------------------------------------------
 
@@ -213,40 +206,6 @@ class ProcessSpawner:
 
     # -- ending --------------------------------------------------------------------
 
-    def poll(self) -> int | None:
-        """Return the exit code of the process, or None while it runs."""
-        self._check_that_it_is_ours()
-        code: int | None = self.proc.poll()
-        if code is not None:
-            self._clean_up()
-        return code
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the process to end.
-
-        Parameters
-        ----------
-        timeout : float or None
-            In seconds; None waits for ever.
-
-        Returns
-        -------
-        int
-            The exit code; negative for the signal that ended it.
-
-        Raises
-        ------
-        CallTimeout
-            If it still runs then.
-        """
-        self._check_that_it_is_ours()
-        try:
-            code = self.proc.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CallTimeout(f"{self!r} did not end within {timeout} s") from None
-        self._clean_up()
-        return code
-
     def stop(self, timeout: float = 5.0) -> int:
         """End the process: ask it to close, then terminate it, then kill it.
 
@@ -283,22 +242,11 @@ class ProcessSpawner:
         with contextlib.suppress(ServerDisconnected):
             self.client.close_server(sync="off")
 
-    def abandon(self) -> None:
-        """Let go of the lifeline in the child of a fork: the node is not ours."""
-        self._process.abandon()
-
     def kill(self) -> None:
         """End the process at once, and what it has started with it."""
-        self._check_that_it_is_ours()
-        self._process.kill()
-        self._clean_up()
+        super().kill()
 
-    def _check_that_it_is_ours(self) -> None:
-        # In a fork the system calls would fail, or say that it has ended.
-        if not self._process.is_ours():
-            raise RuntimeError(f"{self.name} belongs to the process that started it")
-
-    def _clean_up(self) -> None:
+    def _give_back(self) -> None:
         """Give back what belonged to the process, which has ended."""
         with self._cleaning:  # whoever comes second waits until it is done
             if self._clean:
@@ -308,15 +256,3 @@ class ProcessSpawner:
                 current().server_ended(self._link)
             self._process.give_back()
             self._clean = True
-
-    def __enter__(self) -> ProcessSpawner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if self._process.is_ours():  # a fork may leave the block too
-            self.stop()

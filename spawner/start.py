@@ -84,27 +84,22 @@ class NodeProcess:
         Whatever this raises, `cancel` has to be called then.
         """
         try:
-            launcher.run(lambda: self._launch(starter))
+            launcher.run(lambda: self._launch(starter, config))
         except OSError as error:
             raise SpawnError(f"cannot start {self.name} {starter.how}: {error}") from error
         assert self.proc is not None
         # Not in the launcher's thread, which others may need: neither a template
         # that does not answer nor a child that reads nothing.
         starter.settle(self.proc, timeout)
-        assert self.proc.stdin is not None
-        unsent = memoryview(json.dumps({**starter.config, **config}).encode() + b"\n")
-        with contextlib.suppress(BrokenPipeError):  # it died at once; its report will say so
-            while unsent:
-                unsent = unsent[self.proc.stdin.write(unsent) :]
         return self.proc
 
-    def _launch(self, starter: Starter) -> None:
+    def _launch(self, starter: Starter, config: dict[str, Any]) -> None:
         with self._lock:
             if self._unwanted.is_set():
                 return
             self._report_fd, report_fd = os.pipe()
             try:
-                self.proc = starter.launch(_STDOUT.get(self._output), report_fd)
+                self.proc = starter.launch(config, _STDOUT.get(self._output), report_fd)
             finally:
                 os.close(report_fd)
             self._drain_output(self.proc)

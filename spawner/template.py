@@ -8,21 +8,20 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
-from types import TracebackType
 
-from pyacq_rpc.errors import CallTimeout
 from pyacq_rpc.peers.runtime import current
 
 from .errors import SpawnError
 from .family import Family
 from .forked import ORDER, ForkedProcess
 from .interpreter import Interpreter
+from .owner import ProcessOwner
 from .start import START_TIMEOUT, NodeProcess
 
 __all__ = ["NodeTemplate"]
 
 
-class NodeTemplate:
+class NodeTemplate(ProcessOwner):
     """A process that has imported what nodes need, and of which they are forks.
 
     A node of a template has nothing left to import: it is ready several times
@@ -53,6 +52,7 @@ class NodeTemplate:
     ----------
     name : str
     pid : int
+    proc : subprocess.Popen
 
     Raises
     ------
@@ -100,56 +100,16 @@ class NodeTemplate:
                     executable, env, None, "spawner.template_child", [theirs.fileno()]
                 )
                 config = {"preload": list(preload), "control_fd": theirs.fileno()}
-                self._proc = self._process.start(
+                self.proc = self._process.start(
                     self._family.launcher, starter, config, start_timeout
                 )
-            self.pid = self._proc.pid
+            self.pid = self.proc.pid
             self._family.add_template(self)
             self._process.await_report(start_timeout)
         except BaseException:
             self._process.cancel()
             self._give_back()
             raise
-
-    def __repr__(self) -> str:
-        # In a fork it is somebody else's, and asking would say that it has ended.
-        code = self._proc.poll() if self._process.is_ours() else self._proc.returncode
-        state = "running" if code is None else f"ended with exit code {code}"
-        return f"<NodeTemplate {self.name}, process {self.pid}, {state}>"
-
-    def poll(self) -> int | None:
-        """Return the exit code of the template's process, or None while it runs."""
-        self._check_that_it_is_ours()
-        code: int | None = self._proc.poll()
-        if code is not None:
-            self._give_back()
-        return code
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the template's process to end.
-
-        Parameters
-        ----------
-        timeout : float or None
-            In seconds; None waits for ever.
-
-        Returns
-        -------
-        int
-            The exit code; negative for the signal that ended it.
-
-        Raises
-        ------
-        CallTimeout
-            If it still runs then.
-        """
-        self._check_that_it_is_ours()
-        try:
-            code = self._proc.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CallTimeout(f"{self!r} did not end within {timeout} s") from None
-        self._give_back()
-        return code
 
     def stop(self, timeout: float = 5.0) -> None:
         """Start no more nodes from it, and end its process as soon as it has none.
@@ -167,10 +127,10 @@ class NodeTemplate:
             if not self._stopping:
                 self._stopping = True
                 self._hang_up()
-            if self._nodes and self._proc.poll() is None:
+            if self._nodes and self.proc.poll() is None:
                 return
         try:
-            self._proc.wait(timeout)
+            self.proc.wait(timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._give_back()
@@ -180,14 +140,12 @@ class NodeTemplate:
 
         Their exit codes are not known any more: `poll` and `wait` say 255.
         """
-        self._check_that_it_is_ours()
-        self._process.kill()
-        self._give_back()
+        super().kill()
 
     def abandon(self) -> None:
         """Let go of it in the child of a fork: the template is not ours."""
         self._control.close()
-        self._process.abandon()
+        super().abandon()
 
     def fork(self, proc: ForkedProcess, descriptors: Sequence[int]) -> None:
         """Order a node, without waiting for it; for `Fork`.
@@ -224,7 +182,7 @@ class NodeTemplate:
         """Return why a node was not forked."""
         how = "was stopped; make another template" if self._stopping else "does not answer"
         with contextlib.suppress(subprocess.TimeoutExpired):
-            how = f"has ended with exit code {self._proc.wait(1.0)}; make another template"
+            how = f"has ended with exit code {self.proc.wait(1.0)}; make another template"
         return SpawnError(f"cannot start {name}: its template {self.name} {how}")
 
     def check(self) -> None:
@@ -236,7 +194,7 @@ class NodeTemplate:
             If it is somebody else's, or was stopped.
         """
         self._check_that_it_is_ours()
-        if self._stopping and self._proc.returncode is None:
+        if self._stopping and self.proc.returncode is None:
             raise RuntimeError(f"{self.name} was stopped; make another template")
 
     def node_ended(self, proc: ForkedProcess) -> None:
@@ -261,19 +219,3 @@ class NodeTemplate:
             self._process.give_back()
             if not self._nodes:  # one that is being forked looks at it
                 self._control.close()
-
-    def _check_that_it_is_ours(self) -> None:
-        if not self._process.is_ours():
-            raise RuntimeError(f"{self.name} belongs to the process that started it")
-
-    def __enter__(self) -> NodeTemplate:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if self._process.is_ours():  # a fork may leave the block too
-            self.stop()

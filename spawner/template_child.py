@@ -2,9 +2,9 @@
 
 It has one thread, no zmq context and no event loop, so that a fork of it is as
 good as new. For each order it gets a byte and, with it, the descriptors of a
-node: stdin, stdout, stderr, the pipe for its report, and the channel on which
-the template tells its process id and its exit code. The node then reads from
-its stdin what it is to be, as one with an interpreter of its own does.
+node: stdin, stdout, stderr, the pipe for its report, the file that says what it
+is to be, and the channel on which the template tells its process id and its exit
+code.
 
 The template ends when it gets no more orders and the last of its nodes has
 ended. When its parent has ended, as its stdin tells, it ends the nodes that do
@@ -34,6 +34,7 @@ from typing import Any
 import zmq
 
 import pyacq_rpc
+from pyacq_rpc.transport.waiting import wait_readable
 
 from . import child, lifeline
 from .forked import DESCRIPTORS, ORDER
@@ -217,7 +218,7 @@ class _Template:
 
     def _become_node(self, fds: list[int], channel: socket.socket) -> dict[str, Any]:
         """In the fork: let go of what is the template's; return what to be."""
-        *streams, report_fd = fds
+        *streams, report_fd, config_fd = fds
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
@@ -229,13 +230,13 @@ class _Template:
                 os.close(fd)
             # Says that this process lives; its own forks do not say so.
             _hold(channel.detach())
-            line = sys.stdin.buffer.readline()
+            if wait_readable([0], 0):  # whoever ordered it has given up
+                os._exit(1)
+            with open(config_fd, "rb") as file:
+                config: dict[str, Any] = json.load(file)
         except BaseException:  # noqa: BLE001  # it must never go on as a second template
             child.report_error(report_fd)
             os._exit(1)
-        if not line:  # whoever ordered it has given up
-            os._exit(1)
-        config: dict[str, Any] = json.loads(line)
         config["report_fd"] = report_fd
         try:
             _be_as_new(config)

@@ -25,7 +25,7 @@ import zmq
 from ..errors import ServerDisconnected
 from ..session.leases import new_token
 from ..session.proxy import Lease
-from ..transport.direct import connect_direct, is_own
+from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect_dealer
 from ..transport.stream import Stream
@@ -82,8 +82,6 @@ class Channel:
         Readable when the connection may be lost.
     gone : ServerDisconnected or None
         Why the server is known to be gone.
-    gathering : bool
-        Whether something waits for other messages to be sent with.
     closed : bool
         Whether this side has closed, or the server is gone.
     """
@@ -116,7 +114,6 @@ class Channel:
         self._fds = [self._socket_fd]
         self._last_soon = 0.0
         self._in_process = address.startswith("inproc:")
-        self.gathering = False
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
@@ -142,18 +139,10 @@ class Channel:
                 self._put_releases()
             stream = self._stream
             if stream is not None:
-                if soon and self._is_burst():
-                    stream.queue(frames)
-                    self.gathering = True
-                    if time.monotonic() - stream.flushed < GATHERING:
-                        self._runtime.flush_soon(stream, self._lock)
-                        return
-                    self.gathering = False
-                    flushed = stream.flush()
+                if soon and self._is_burst(stream):
+                    stream.send_soon(frames)
                 else:
-                    flushed = stream.send(frames)
-                if not flushed:
-                    self._runtime.flush_stream(stream, self._lock)
+                    stream.send(frames)
                 return
             try:
                 self._frames.send(frames)
@@ -165,17 +154,16 @@ class Channel:
             self.lose("has closed")
             raise self.reason()
 
-    def _is_burst(self) -> bool:
-        last, self._last_soon = self._last_soon, time.monotonic()
-        return self._last_soon - last < GATHERING
+    def _is_burst(self, stream: Stream) -> bool:
+        last, now = self._last_soon, time.monotonic()
+        self._last_soon = now
+        return now - last < GATHERING and now - stream.flushed < GATHERING
 
     def flush(self) -> None:
         """Send what waits for others to come."""
         with self._lock:
-            stream = self._stream
-            self.gathering = False
-            if stream is not None and not self.closed and not stream.flush():
-                self._runtime.flush_stream(stream, self._lock)
+            if self._stream is not None and not self.closed:
+                self._stream.flush()
 
     def move(self, path: str, token: str) -> None:
         """Take the direct road to the server from now on, if it can be reached that way."""
@@ -183,10 +171,10 @@ class Channel:
             if self.closed or self._stream is not None:
                 return
             stream = connect_direct(path, token)
-            self._in_process = is_own(path)
+            self._in_process = self._runtime.serves(self.address)
             if stream is not None:
                 self._put(messages.Move(token))
-                stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
+                self._runtime.attend(stream, self._lock)
                 self._stream = stream
                 self._read()
 
@@ -348,7 +336,8 @@ class Channel:
             self._released.clear()
             if self._stream is not None:
                 self._stream.close()
-            self._close_socket(linger=0)
+            self._end()
+            self._socket.close(linger=0)
         self._receiver.lost(self.reason())
 
     def close(self) -> bool:
@@ -362,18 +351,22 @@ class Channel:
             if self._released:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
-            if self._stream is not None:
-                self._runtime.close_stream(self._stream, self._lock)
+            self._end()
             # Where nobody is, nobody is waited for.
             somebody = self._connected and not self._server_closed
-            self._close_socket(linger=None if somebody else 0)
+            close = partial(self._socket.close, None if somebody else 0)
+            if self._stream is None:
+                close()
+            else:
+                # The server takes the end of the one connection for the end of both.
+                self._stream.on_closed = close
+                self._runtime.close_stream(self._stream, self._lock)
             return True
 
-    def _close_socket(self, linger: int | None) -> None:
+    def _end(self) -> None:
         self.closed = True
         self._runtime.watcher.remove(self)
         self._monitor.close()
-        self._socket.close(linger)
 
     # -- with the lock held ------------------------------------------------------
 
@@ -381,8 +374,8 @@ class Channel:
         frames = self._codec.encode(message, refuse)
         if self._stream is None:
             self._frames.send(frames)
-        elif not self._stream.send(frames):
-            self._runtime.flush_stream(self._stream, self._lock)
+        else:
+            self._stream.send(frames)
 
     def _put_releases(self) -> None:
         refs = self._take_released()

@@ -360,6 +360,7 @@ class RPCClient:
         """
         watcher = self._runtime.watcher
         if not watcher.is_current():
+            self.channel.flush()
             self._conversation.wait(future.done, timeout, self.reentrant)
             return
         watcher.run_until(future, timeout)

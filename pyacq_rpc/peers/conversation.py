@@ -26,7 +26,8 @@ from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
 from .future import Answerer, Future
 from .pending import Pending, PendingRequests
-from .runtime import Runtime, ServerLink, ThreadState
+from .runtime import Runtime, ServerLink
+from .thread_state import ThreadState
 
 __all__ = ["Conversation"]
 
@@ -223,8 +224,6 @@ class Conversation:
         self._waiting += 1
         self._runtime.waiting.add(self)
         try:
-            if channel.gathering:
-                channel.flush()
             if not channel.signals():
                 channel.pump()
             while not is_done():

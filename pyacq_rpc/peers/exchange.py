@@ -16,8 +16,9 @@ from ..wire.messages import Reference
 
 if TYPE_CHECKING:
     from .channel import Channel
-    from .runtime import Runtime, ThreadState
+    from .runtime import Runtime
     from .server import ServerCore
+    from .thread_state import ThreadState
 
 __all__ = ["Outgoing", "reference_to", "refuse", "resolve"]
 

@@ -70,13 +70,14 @@ class Inbox:
                 self.lost(connection)
 
     def drain(self, connection: Connection) -> bool:
-        """Take in the last messages of a client that is gone; whether there were any."""
+        """Take in the last messages of a client that is gone; whether there are any."""
         stream = connection.stream
-        if stream is None or stream.ended:
+        if stream is None:
             return False
-        self._note_cancels(connection, stream.drain)
-        self.lost(connection)
-        return True
+        if not stream.ended:
+            self._note_cancels(connection, stream.drain)
+            self.lost(connection)
+        return any(identity == connection.identity for identity, _ in self.items)
 
     def _note_cancels(self, connection: Connection, receive: Callable[..., None]) -> None:
         before = len(self.items)

@@ -134,8 +134,8 @@ class Listener:
     def _flush(self) -> None:
         while self._gathering:
             stream = self._gathering.pop()
-            if stream.fd in self._moved and not stream.flush():
-                self._runtime.flush_stream(stream, self._lock)
+            if stream.fd in self._moved:
+                stream.flush()
 
     # -- clients ---------------------------------------------------------------
 
@@ -168,13 +168,13 @@ class Listener:
             if stream is None:
                 raise ProtocolError("the direct road could not be taken up")
             self.tell(connection, Move(token))
-            stream.on_freed = partial(self._runtime.flush_soon, stream, self._lock)
+            self._runtime.attend(stream, self._lock)
             connection.stream = stream
             self._moved[stream.fd] = connection
             self._poller.add(stream.fd)
 
     def drain(self, connection: Connection) -> bool:
-        """Take in the last messages of a client that is gone; whether there may be any."""
+        """Take in the last messages of a client that is gone; whether there are any."""
         with self._lock:
             return self.inbox.drain(connection)
 
@@ -202,11 +202,10 @@ class Listener:
                 return False
             if self.inbox.items and time.monotonic() - stream.flushed < GATHERING:
                 # More answers are about to follow.
-                stream.queue(frames)
                 self._gathering.add(stream)
-                self._runtime.flush_soon(stream, self._lock)
-            elif not stream.send(frames):
-                self._runtime.flush_stream(stream, self._lock)
+                stream.send_soon(frames)
+            else:
+                stream.send(frames)
             return not stream.broken
 
     def answer_stranger(self, identity: bytes, frames: list[Any]) -> bool:
@@ -236,7 +235,8 @@ class Listener:
         with self._lock:
             if self.closed or self._socket.closed:
                 return
-            for connection in self.connections.all():
+            connections = self.connections.all()
+            for connection in connections:
                 self.tell(connection, Goodbye("server closed"))
                 self.hang_up(connection)
             if self._direct is not None:
@@ -244,10 +244,28 @@ class Listener:
             self._monitor.unbind()
             self._monitor.close()
             self._poller.close()
-            self._socket.close()
+            self._close_after(connections)
             self._waker.close()
             self.closed = True
             self._ended.set()
+
+    def _close_after(self, connections: list[Connection]) -> None:
+        """Close the socket when all clients have been sent what there is for them.
+
+        They take the end of the one connection for the end of both.
+        """
+        streams = (connection.stream for connection in connections)
+        unsent = [stream for stream in streams if stream is not None and not stream.closed]
+
+        def closed(stream: Stream) -> None:
+            unsent.remove(stream)
+            if not unsent:
+                self._socket.close()
+
+        for stream in unsent:
+            stream.on_closed = partial(closed, stream)
+        if not unsent:
+            self._socket.close()
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's.

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
@@ -22,8 +23,8 @@ from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
-from ..transport.waiting import Waker
 from .main_thread import call_at_its_end
+from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Runtime", "ServerLink", "ThreadState", "current", "reset"]
+__all__ = ["Runtime", "ServerLink", "current", "reset"]
 
 
 ROADS_VARIABLE = "PYACQ_RPC_ROADS"
@@ -46,41 +47,6 @@ SERVER_GRACE = 2.0
 """Seconds that servers have at exit for finishing what they are doing."""
 
 _log = getLogger(__name__)
-
-
-class ThreadState:
-    """What one thread has: at most one server, a client for each address."""
-
-    def __init__(self) -> None:
-        self.ident = threading.get_ident()
-        self.server: ServerCore | None = None
-        self.clients: dict[str, RPCClient] = {}
-        self.made: set[RPCClient] = set()  # those and others of the same address
-        self.waker = Waker()  # wakes this thread while it waits for an answer
-        self.ended = False
-
-    def is_current(self) -> bool:
-        """Whether this is the state of the calling thread."""
-        # The identifiers of threads are used again once they have ended.
-        return not self.ended and self.ident == threading.get_ident()
-
-    def close(self) -> None:
-        """Give the descriptors back; the thread is ending."""
-        self.ended = True
-        self.clients.clear()
-        self.made.clear()
-        self.waker.close()
-
-
-class _ThreadEnd:
-    """Lives in a thread's local storage, and so dies with the thread."""
-
-    def __init__(self, state: ThreadState, ended: Callable[[ThreadState], None]) -> None:
-        self.state = state
-        self._ended = ended
-
-    def __del__(self) -> None:
-        self._ended(self.state)
 
 
 class ServerLink:
@@ -162,9 +128,7 @@ class Runtime:
         with self.lock:
             if self._context is None:
                 self._context = zmq.Context()
-                # Each client and server takes a few; the default of 1023 would
-                # be the limit long before the descriptors are.
-                self._context.set(zmq.MAX_SOCKETS, 65_000)
+                self._context.set(zmq.MAX_SOCKETS, _max_sockets())
             return self._context
 
     def thread(self) -> ThreadState:
@@ -174,7 +138,7 @@ class Runtime:
         except AttributeError:
             state = ThreadState()
             self._threads.add(state)
-            self._local.end = _ThreadEnd(state, self._thread_ended)
+            self._local.end = ThreadEnd(state, self._thread_ended)
         return state
 
     def link(self, address: str, server_id: str) -> ServerLink:
@@ -225,13 +189,16 @@ class Runtime:
                 self._watcher = Watcher(self)
             return self._watcher
 
-    def flush_stream(self, stream: Stream, lock: threading.RLock) -> None:
-        """Have the I/O thread send what a stream did not take at once."""
+    def attend(self, stream: Stream, lock: threading.RLock) -> None:
+        """Have the I/O thread flush a stream from now on when its owner has gone on."""
+        stream.on_full = partial(self._flush_later, stream, lock)
+        stream.on_soon = partial(self._flush_soon, stream, lock)
+
+    def _flush_later(self, stream: Stream, lock: threading.RLock) -> None:
         self.unsent.add(stream, lock)
         self._poke_watcher()
 
-    def flush_soon(self, stream: Stream, lock: threading.RLock) -> None:
-        """Have the I/O thread flush a stream soon, if its owner does not before."""
+    def _flush_soon(self, stream: Stream, lock: threading.RLock) -> None:
         if self.unsent.add_soon(stream, lock):
             self._poke_watcher(soon=True)
 
@@ -286,6 +253,11 @@ class Runtime:
         listener = server.listener
         with self.lock:
             self._serving[weakref.ref(server, dropped)] = listener
+
+    def serves(self, address: str) -> bool:
+        """Whether a server of this process listens there."""
+        with self.lock:
+            return any(listener.address == address for listener in self._serving.values())
 
     def begins_to_loop(self, server: ServerCore) -> None:
         """A server begins to serve in the current thread until it is closed.
@@ -420,6 +392,18 @@ class Runtime:
             server.close()
         for client in clients:
             client.thread_ended()
+
+
+def _max_sockets() -> int:
+    """Return as many as there can be descriptors for, and little more.
+
+    A client or a server has three, and takes four descriptors at least. The
+    default would be the limit long before the descriptors are; and zmq makes
+    the room at once, which would be much of what a small process takes.
+    """
+    most = 65_000
+    descriptors = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 0
+    return min(most, descriptors * 3 // 4) if descriptors > 0 else most
 
 
 _current: Runtime | None = None

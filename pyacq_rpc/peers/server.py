@@ -22,7 +22,8 @@ from .exchange import reference_to
 from .listener import Listener
 from .local import LOCAL, LocalClient, LocalHome
 from .reception import Reception
-from .runtime import ServerLink, ThreadState, current
+from .runtime import ServerLink, current
+from .thread_state import ThreadState
 from .timers import Timer, Timers
 
 __all__ = ["ServerCore"]

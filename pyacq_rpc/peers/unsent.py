@@ -73,8 +73,7 @@ class Unsent:
             soon, self._soon = self._soon, {}
         for stream, lock in soon.items():
             with lock:
-                if not stream.flush():
-                    self.add(stream, lock)
+                stream.flush()
 
     def fds(self) -> list[int]:
         """Descriptors that are writable when `flush` can do something."""

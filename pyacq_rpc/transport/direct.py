@@ -20,7 +20,6 @@ __all__ = [
     "DirectListener",
     "connect_direct",
     "is_available",
-    "is_own",
     "private_directory",
 ]
 
@@ -162,11 +161,6 @@ def connect_direct(path: str, token: str) -> Stream | None:
         sock.close()
         return None
     return Stream(sock)
-
-
-def is_own(path: str) -> bool:
-    """Whether this process listens there."""
-    return os.path.basename(path).partition("-")[0] == str(os.getpid())
 
 
 def _sweep(directory: str) -> None:

@@ -60,8 +60,8 @@ _FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 class Stream:
     """One end of a connection; neither sending nor receiving ever blocks.
 
-    What the socket does not take at once is kept; `flush` it when the socket
-    is writable.
+    What the socket does not take at once is kept, and somebody told to `flush`
+    it later.
 
     An interrupt loses nothing and doubles nothing. Python runs signal handlers
     when a call has returned and at the end of a loop's body, but not within a
@@ -84,9 +84,14 @@ class Stream:
         Whether nothing can be sent any more. There may be something to receive.
     flushed : float
         When the last message was handed to the socket, by `time.monotonic`.
-    on_freed : callable
-        Called, from any thread, when there is something to `flush` that the
-        other side waits for.
+    on_full : callable
+        Called when the socket did not take all; `flush` when it is writable.
+    on_soon : callable
+        Called, from any thread, when there is something to `flush` within a
+        moment.
+    on_closed : callable
+        Called when this end has been closed.
+    closed : bool
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -104,12 +109,16 @@ class Stream:
         self._large: _Large | None = None
         self._pool = SegmentPool()
         self._freed: collections.deque[int] = collections.deque()
-        self.on_freed: Callable[[], object] = lambda: None
+        self._full = False
+        self.on_full: Callable[[], object] = _nothing
+        self.on_soon: Callable[[], object] = _nothing
+        self.on_closed: Callable[[], object] = _nothing
+        self.closed = False
 
     # -- sending -------------------------------------------------------------
 
-    def send(self, frames: list[Any]) -> bool:
-        """Send one message; whether all is out.
+    def send(self, frames: list[Any]) -> None:
+        """Send one message, after those that wait.
 
         To a side that is gone nothing is sent, which `broken` tells.
         """
@@ -122,17 +131,22 @@ class Stream:
             try:
                 sent += map(self._socket.send, (data,))
             except OSError:
-                return self.flush()
+                self.flush()
+                return
             if sent[0] == len(data):
                 del out[0]
                 sent.clear()
-                return True
-            return self.flush()
-        self.queue(frames)
-        return self.flush()
+                return
+        else:
+            self._queue(frames)
+        self.flush()
 
-    def queue(self, frames: list[Any]) -> None:
-        """Have one message sent with the next ones, by one system call."""
+    def send_soon(self, frames: list[Any]) -> None:
+        """Send one message with those that follow within a moment, by one system call."""
+        self._queue(frames)
+        self.on_soon()
+
+    def _queue(self, frames: list[Any]) -> None:
         if len(frames) == 1:
             frame = frames[0]
             self._out.append(_HEAD.pack(len(frame)) + frame)
@@ -175,6 +189,9 @@ class Stream:
                     else:
                         sent += map(self._socket.send, (first,))
                 except BlockingIOError:
+                    if not self._full:
+                        self.on_full()
+                        self._full = True
                     return False
                 except OSError:
                     self.broken = True
@@ -188,6 +205,7 @@ class Stream:
                 rest = memoryview(first)[sent[0] :]
                 out[0] = rest
                 sent.clear()
+        self._full = False
         return True
 
     def _join(self) -> None:
@@ -281,17 +299,25 @@ class Stream:
 
     def _note_freed(self, number: int) -> None:
         self._freed.append(number)
-        self.on_freed()
+        self.on_soon()  # the other side waits for it
 
     def close(self) -> None:
         """Close this end; what is not out is lost."""
-        self.on_freed = lambda: None
+        if self.closed:
+            return
+        self.closed = True
+        self.on_full = self.on_soon = _nothing
         self._socket.close()
         self._pool.close()
         for fd in (*self._fds, *(self._large.fds if self._large is not None else ())):
             os.close(fd)
         self._fds = []
         self._large = None
+        self.on_closed()
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Parsed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pyacq_rpc import (
     register_type,
     unregister_type,
 )
+from pyacq_rpc.peers.background import start_background
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Hello
 from spawner import ProcessSpawner
@@ -162,6 +164,67 @@ def test_an_answer_that_is_being_decoded_when_its_node_dies_is_an_answer():
         finally:
             unregister_type(Fraction)
         assert eventually(client.disconnected)
+
+
+def test_an_answer_that_came_before_its_node_died_is_an_answer():
+    """It is in the socket, and is more than is read at once."""
+    with ProcessSpawner() as proc:
+        channel = proc.client.channel
+        assert settled(proc.client)
+        with channel._lock:  # nobody reads meanwhile
+            text = proc._import("operator").mul("x" * 1000, 150, _sync="async")
+            channel.flush()
+            assert eventually(lambda: select.select(channel.fds(), [], [], 0)[0])
+            time.sleep(0.2)
+            proc.proc.kill()
+            proc.proc.wait()
+        assert text.result(10) == "x" * 150_000
+
+
+def test_what_a_client_sends_before_it_dies_arrives(server):
+    """All of it, which is more than the server reads at once."""
+    server["thing"] = Thing()
+    code = (
+        "import os, sys; from pyacq_rpc import RPCClient; client = RPCClient(sys.argv[1]);"
+        "thing = client['thing'];"
+        "[client.ping() for _ in range(5)];"
+        "thing.wait(_sync='off');"
+        "[thing.note('x' * 5000, _sync='off') for _ in range(20)];"
+        "client.channel.flush(); print(client.channel.signals(), flush=True); os._exit(0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, server.address], capture_output=True, text=True, cwd=ROOT
+    )
+    assert run.stdout == "True\n", run.stderr
+    server["thing"].gate.set()
+    assert eventually(lambda: len(server["thing"].log) == 20)
+    assert eventually(lambda: not server.listener.connections)
+
+
+@pytest.mark.parametrize("closes", ["client", "server"])
+def test_what_was_sent_before_closing_arrives(closes):
+    """Though it was more than the other side was ready to take just then."""
+    words = "x" * 3_000_000
+    server = start_background("under-test")
+    server["thing"] = thing = Thing()
+    client = RPCClient(server.address)
+    proxy = client["thing"]
+    assert settled(client)
+    if closes == "client":
+        proxy.wait(_sync="off")
+        proxy.note(words, _sync="off")
+        client.close()
+        thing.gate.set()
+        assert eventually(lambda: thing.log == [words])
+    else:
+        proxy.note(words)
+        with client.channel._lock:  # nobody reads meanwhile
+            future = proxy.notes(_sync="async")
+            client.channel.flush()
+            assert eventually(lambda: select.select(client.channel.fds(), [], [], 0)[0])
+            server.close()
+            assert server.listener.wait_closed(10)
+        assert future.result(10) == [words]
 
 
 def test_a_fork_within_a_request_is_answered_once_and_leaves_no_second_server():

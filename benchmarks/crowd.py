@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.crowd CONTENDER ADDRESS CLIENTS SECONDS`` is one of the
 processes: it says when its clients are connected, waits for a line, lets each
-make one call after the other for that long, and prints how many a second.
+make calls for that long, and prints how many a second. Who can have several
+calls on their way has some; the others make one after the other.
 """
 
 from __future__ import annotations
@@ -117,12 +118,11 @@ def be_part(name: str, address: str, clients: int, seconds: float) -> None:
         print(json.dumps(rates), file=answers, flush=True)
 
 
-def _rate(call: Callable[[], object], seconds: float) -> float:
+def _rate(call: Callable[[], int], seconds: float) -> float:
     calls = 0
     begin = time.perf_counter()
     while (now := time.perf_counter()) < begin + seconds:
-        call()
-        calls += 1
+        calls += call()
     return calls / (now - begin)
 
 

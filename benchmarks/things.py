@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["FLOATS_PER_MEGABYTE", "Item", "Thing", "random_array"]
+__all__ = ["FLOATS_PER_MEGABYTE", "IN_FLIGHT", "Item", "Thing", "random_array"]
 
 FLOATS_PER_MEGABYTE = 125_000
+
+IN_FLIGHT = 20
+"""Calls that each client of a crowd has on their way, where it can have several."""
 
 
 @functools.cache

@@ -72,10 +72,10 @@ class Phase:
     busy: bool = False
 
 
-_CALLS = [Work("call", "call", 30), Work("bound", "bound", 30)]
+_CALLS = [Work("call", "call", 200), Work("bound", "bound", 200)]
 
 PHASES = [
-    Phase([*_CALLS, Work("inproc", "inproc", 30)], rounds=100, seconds=0.02),
+    Phase([*_CALLS, Work("inproc", "inproc", 200)], rounds=40, seconds=0.05),
     Phase(
         [
             Work("async", "pipeline", 10_000, "all"),
@@ -86,7 +86,7 @@ PHASES = [
     ),
     Phase(
         [
-            Work(f"{name} {size} MB", method, 20 // size or 1, "each", (size,), tiny)
+            Work(f"{name} {size} MB", method, 60 // size or 2, "each", (size,), tiny)
             for name, method in (("send", "send_array"), ("get", "get_array"))
             for size in MEGABYTES
             for tiny in [(size,) if size == 1 else None]
@@ -104,7 +104,7 @@ PHASES = [
         rounds=7,
     ),
     Phase(
-        [Work("crowd", "crowd", timed="itself", arguments=(4, 50, 1.5), tiny=(2, 2, 0.05))],
+        [Work("crowd", "crowd", timed="itself", arguments=(4, 50, 3.0), tiny=(2, 2, 0.05))],
         rounds=3,
         warm=False,
         patience=20.0,
@@ -121,7 +121,7 @@ PHASES = [
 
 BUSY = Phase(
     [dataclasses.replace(work, name=f"busy {work.name}") for work in _CALLS],
-    rounds=60,
+    rounds=40,
     seconds=0.05,
     busy=True,
 )

@@ -12,7 +12,7 @@ from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
 
-CLIENT, SERVER = 54, 44
+CLIENT, SERVER = 36, 28
 """Python-level calls for each synchronous call of ``thing.add(1, 2)``, on either side."""
 
 MARGIN = 1.15

@@ -114,10 +114,21 @@ class Contender:
     # -- what a crowd uses -------------------------------------------------------
 
     @contextlib.contextmanager
-    def joined(self, address: str) -> Iterator[Callable[[], object]]:
-        """Enter as one client of a crowd, in a thread of its own, to get its call."""
+    def joined(self, address: str) -> Iterator[Callable[[], int]]:
+        """Enter as one client of a crowd, in a thread of its own.
+
+        Yields
+        ------
+        callable
+            Makes some calls and waits for their results; returns how many.
+        """
         with self.connected(address) as thing:
-            yield lambda: thing.add(1, 2)
+
+            def call() -> int:
+                thing.add(1, 2)
+                return 1
+
+            yield call
 
     def spawn(self, target: Callable[[], None], number: int) -> Any:
         """Run `target` beside others; return what has a ``join()``."""

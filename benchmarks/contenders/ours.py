@@ -6,14 +6,14 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyacq_rpc import RPCClient, RPCServer, reset
 from spawner import NodeTemplate, ProcessSpawner
 
 from .. import serving
-from ..things import FLOATS_PER_MEGABYTE, Thing, random_array
+from ..things import FLOATS_PER_MEGABYTE, IN_FLIGHT, Thing, random_array
 from ..weighing import weigh
 from . import OURS
 from .base import Contender
@@ -45,6 +45,18 @@ class Ours(Contender):
         assert client is not None
         yield client["thing"]
         client.close()
+
+    @contextlib.contextmanager
+    def joined(self, address: str) -> Iterator[Callable[[], int]]:
+        with self.connected(address) as thing:
+
+            def call() -> int:
+                futures = [thing.add(1, 2, _sync="async") for _ in range(IN_FLIGHT)]
+                for future in futures:
+                    assert future.result() == 3
+                return IN_FLIGHT
+
+            yield call
 
     @functools.cached_property
     def _builtins(self) -> Any:

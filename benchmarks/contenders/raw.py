@@ -14,7 +14,7 @@ from typing import Any
 import zmq
 
 from .. import memory, serving
-from ..things import FLOATS_PER_MEGABYTE, random_array
+from ..things import FLOATS_PER_MEGABYTE, IN_FLIGHT, random_array
 from . import RAW
 from .base import Contender
 
@@ -121,13 +121,16 @@ class Raw(Contender):
         return {"": found}
 
     @contextlib.contextmanager
-    def joined(self, address: str) -> Iterator[Callable[[], object]]:
+    def joined(self, address: str) -> Iterator[Callable[[], int]]:
         with _socket(zmq.Context.instance(), zmq.DEALER) as socket:
             socket.connect(address)
 
-            def call() -> bytes:
-                socket.send(_MESSAGE)
-                return socket.recv()
+            def call() -> int:
+                for _ in range(IN_FLIGHT):
+                    socket.send(_MESSAGE)
+                for _ in range(IN_FLIGHT):
+                    socket.recv()
+                return IN_FLIGHT
 
             yield call
 

@@ -53,9 +53,9 @@ class Teleprox(Contender):
         yield RPCClient.get_client(address)["thing"]
 
     @contextlib.contextmanager
-    def joined(self, address: str) -> Iterator[Callable[[], object]]:
-        with self.connected(address) as thing:
-            yield lambda: thing.add(1, 2)
+    def joined(self, address: str) -> Iterator[Callable[[], int]]:
+        with super().joined(address) as call:
+            yield call
         RPCClient.get_client(address).close()
 
     @functools.cached_property

@@ -8,7 +8,7 @@ from ..errors import RPCError
 from ..late_logging import getLogger
 from ..session.dispatch import UserError
 from ..session.remote_errors import describe, failure_of_error
-from ..wire.messages import Failure, Request, Result
+from ..wire.messages import Failure, Request, Result, make
 from .connection import Connection
 from .exchange import Outgoing, refuse
 
@@ -20,14 +20,24 @@ __all__ = ["failure_of", "run_request"]
 _log = getLogger(__name__)
 
 
-def run_request(server: ServerCore, connection: Connection, request: Request) -> None:
+def run_request(server: ServerCore, connection: Connection, handed: list[Request]) -> None:
     """Carry out a request, and send the client its answer.
+
+    Parameters
+    ----------
+    server : ServerCore
+    connection : Connection
+        The client.
+    handed : list of Request
+        The request. It is taken from there, so that nobody holds its arguments
+        any more when the answer goes: their memory goes back along with it.
 
     Raises
     ------
     KeyboardInterrupt
         If there was one; the client has been told all the same.
     """
+    request = handed.pop()
     outgoing = Outgoing(server.runtime, server.state(), None, connection.peer)
     interrupt: KeyboardInterrupt | None = None
     frames = None
@@ -46,7 +56,7 @@ def run_request(server: ServerCore, connection: Connection, request: Request) ->
         del raised
     del request
     if frames is not None and server.listener.send(connection, frames):
-        connection.handed.extend(outgoing.grants)
+        connection.handed.extend(outgoing.grants or ())
     elif frames is not None:
         outgoing.undo()
     if interrupt is not None:
@@ -65,7 +75,7 @@ def _frames_of_result(
     elif reply == "proxy":
         result = outgoing.refer(result)
     refer = refuse if reply == "value" else outgoing.refer
-    return connection.codec.encode(Result(request.id, result), refer)
+    return connection.codec.encode(make(Result, (request.id, result)), refer)
 
 
 def failure_of(request_id: int, error: BaseException) -> Failure:

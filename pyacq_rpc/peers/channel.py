@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import zmq
 
 from ..errors import ServerDisconnected
+from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..session.proxy import Lease
 from ..transport.direct import connect_direct
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Receiver"]
 
+_log = getLogger(__name__)
+
 GATHERING = 0.0002
 """Seconds for which messages that follow upon each other wait for more."""
 
@@ -47,7 +50,13 @@ class Receiver(Protocol):
     """Who takes what arrives: a client."""
 
     def receive(self, frames: list[Any]) -> Callable[[], object] | None:
-        """Decode one message, and return what has to be done about it."""
+        """Decode one message, and return what has to be done about it.
+
+        Raises
+        ------
+        RPCError
+            If it refers to what cannot be resolved.
+        """
 
     def received(self) -> None:
         """Something was done: whoever waits should look again."""
@@ -84,6 +93,11 @@ class Channel:
         Why the server is known to be gone.
     closed : bool
         Whether this side has closed, or the server is gone.
+    fds : list of int
+        Descriptors that are readable when something may have arrived; another
+        list when they have changed.
+    in_process : bool
+        Whether the server is in this process.
     """
 
     def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
@@ -111,9 +125,9 @@ class Channel:
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None
         self._moved = False  # whether the server's messages come over the stream, too
-        self._fds = [self._socket_fd]
+        self.fds = [self._socket_fd]
         self._last_soon = 0.0
-        self._in_process = address.startswith("inproc:")
+        self.in_process = address.startswith("inproc:")
         self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
@@ -139,10 +153,13 @@ class Channel:
                 self._put_releases()
             stream = self._stream
             if stream is not None:
-                if soon and self._is_burst(stream):
-                    stream.send_soon(frames)
-                else:
-                    stream.send(frames)
+                if soon:
+                    last, now = self._last_soon, time.monotonic()
+                    self._last_soon = now
+                    if now - last < GATHERING and now - stream.flushed < GATHERING:
+                        stream.send_soon(frames)
+                        return
+                stream.send(frames)
                 return
             try:
                 self._frames.send(frames)
@@ -153,11 +170,6 @@ class Channel:
         if not self._connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
-
-    def _is_burst(self, stream: Stream) -> bool:
-        last, now = self._last_soon, time.monotonic()
-        self._last_soon = now
-        return now - last < GATHERING and now - stream.flushed < GATHERING
 
     def flush(self) -> None:
         """Send what waits for others to come."""
@@ -171,7 +183,7 @@ class Channel:
             if self.closed or self._stream is not None:
                 return
             stream = connect_direct(path, token)
-            self._in_process = self._runtime.serves(self.address)
+            self.in_process = self._runtime.serves(self.address)
             if stream is not None:
                 self._put(messages.Move(token))
                 self._runtime.attend(stream, self._lock)
@@ -181,7 +193,7 @@ class Channel:
     def moved(self) -> None:
         """Nothing more comes over the socket, but over the stream."""
         if self._stream is not None:
-            self._fds = [self._stream.fd]
+            self.fds = [self._stream.fd]
             self._moved = True
 
     def abandon(self) -> None:
@@ -435,18 +447,11 @@ class Channel:
     def _effect_of(self, arrived: list[Any] | str) -> Callable[[], object] | None:
         if isinstance(arrived, str):
             return partial(self._lose, arrived)
-        return self._receiver.receive(arrived)
-
-    def fds(self) -> list[int]:
-        """Descriptors that are readable when something may have arrived.
-
-        It is another list when they have changed.
-        """
-        return self._fds
-
-    def in_process(self) -> bool:
-        """Whether the server is in this process."""
-        return self._in_process
+        try:
+            return self._receiver.receive(arrived)
+        except Exception:  # noqa: BLE001  # one bad message must not lose the others
+            _log.exception("a message of %s could not be taken in", self.address)
+            return None
 
     def signals(self) -> bool:
         """Whether everything that has not been seen to makes one of `fds` readable."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
+from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options, check_timeout
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from .conversation import Conversation
@@ -67,8 +67,9 @@ class RPCClient:
     ) -> None:
         self.address = clean_address(address)
         self.reentrant = reentrant
-        self.timeout: float | None = DEFAULT_TIMEOUT
+        self._timeout: float | None = DEFAULT_TIMEOUT
         self._runtime = current()
+        self._in_watcher = self._runtime.watcher.is_current()
         self._thread = self._runtime.thread()
         self._conversation = Conversation(
             self._runtime, self._thread, self.address, codec_named(serializer), self._leave_thread
@@ -93,6 +94,16 @@ class RPCClient:
         if server is not None and server.address == address:
             return None
         return runtime.client_at(address)
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that calls wait for their answers, unless told otherwise; None: for ever."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: float | None) -> None:
+        check_timeout(timeout)
+        self._timeout = timeout
 
     @property
     def server_id(self) -> str | None:
@@ -289,19 +300,30 @@ class RPCClient:
         TypeError
             If the timeout is no number.
         """
-        if timeout is NO_TIMEOUT_GIVEN:
-            timeout = self.timeout
         check_options(sync, return_type, timeout)
         self._check_usable()
+        return self.request(action, opts or {}, return_type, sync, timeout, holding)
+
+    def request(
+        self,
+        action: str,
+        opts: dict[str, Any],
+        return_type: str | None,
+        sync: str | None,
+        timeout: float | None,
+        holding: object,
+    ) -> Any:
+        """Send a request of a proxy; see `session.proxy.Client`."""
+        if timeout is NO_TIMEOUT_GIVEN:
+            timeout = self._timeout
         conversation = self._conversation
         if sync == "off":
-            conversation.tell(action, opts or {}, holding)
+            conversation.tell(action, opts, holding)
             return None
         reply = return_type or "auto"
-        in_watcher = self._runtime.watcher.is_current()
-        if sync != "async" and not in_watcher:
-            return conversation.call(action, opts or {}, reply, holding, timeout, self.reentrant)
-        future = conversation.ask(action, opts or {}, reply, self, holding)
+        if sync != "async" and not self._in_watcher:
+            return conversation.call(action, opts, reply, holding, timeout, self.reentrant)
+        future = conversation.ask(action, opts, reply, self, holding)
         conversation.arm()
         if sync == "async":
             return future
@@ -338,7 +360,7 @@ class RPCClient:
         msg : list of zmq.Frame
             The frames of the message.
         """
-        effect = self._conversation.effect_of([frame.buffer for frame in msg])
+        effect = self._conversation.receive([frame.buffer for frame in msg])
         if effect is not None:
             effect()
 

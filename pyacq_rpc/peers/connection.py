@@ -60,8 +60,6 @@ class Connection:
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""
-        if not self.cancelled:
-            return False
         withdrawn = request_id in self.cancelled
         # Requests come in order: what is older has been run before.
         self.cancelled = {other for other in self.cancelled if other > request_id}

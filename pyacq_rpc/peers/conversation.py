@@ -20,7 +20,17 @@ from ..session.remote_errors import rebuild
 from ..transport.looking import Looking
 from ..transport.waiting import make_poll, wait_readable
 from ..wire.codecs import Codec
-from ..wire.messages import Cancel, Failure, Goodbye, Move, Reference, Request, Result, Welcome
+from ..wire.messages import (
+    Cancel,
+    Failure,
+    Goodbye,
+    Move,
+    Reference,
+    Request,
+    Result,
+    Welcome,
+    make,
+)
 from ..wire.values import Undecodable
 from .channel import Channel
 from .exchange import Outgoing, refuse, resolve
@@ -79,7 +89,7 @@ class Conversation:
         self._asked = 0  # what the owner does, and what the I/O thread has seen of it
         self._seen = 0
         self._polled: Sequence[int] = ()
-        self._poll: Callable[[float | None], Sequence[int]]
+        self._poll: Callable[[float | None], Sequence[object]]
         self._look: Looking
         self.channel = Channel(runtime, address, codec, self)
 
@@ -111,7 +121,7 @@ class Conversation:
         holding : object
             Kept alive until the request has arrived.
         """
-        request = Request(next(self._ids), action, reply, options)
+        request = make(Request, (next(self._ids), action, reply, options))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
         future = Future(answerer, request.id)
         try:
@@ -141,9 +151,9 @@ class Conversation:
         """
         request_id = next(self._ids)
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        request = make(Request, (request_id, action, reply, options))
         pending = Pending(None, outgoing, holding)
         try:
-            request = Request(request_id, action, reply, options)
             frames = self._codec.encode(request, outgoing.refer)
             self._pending[request_id] = pending
             self.channel.send(frames)
@@ -163,7 +173,7 @@ class Conversation:
 
     def tell(self, action: str, options: dict[str, Any], holding: object) -> None:
         """Send a request that is to have no answer; the parameters are those of `ask`."""
-        request = Request(next(self._ids), action, "off", options)
+        request = make(Request, (next(self._ids), action, "off", options))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
         try:
             self.channel.send(self._codec.encode(request, outgoing.refer), soon=True)
@@ -226,23 +236,23 @@ class Conversation:
         try:
             if not channel.signals():
                 channel.pump()
-            while not is_done():
+            done = is_done()
+            while not done:
                 if left is not None and left <= 0:
                     raise CallTimeout(self.describe_silence(timeout))
                 server = thread.server if reentrant else None
                 if server is None:
-                    ready = self._wait_alone(left)
-                elif server.serve_ready():
-                    ready = ()
-                else:
+                    self._wait_alone(left)
+                elif not server.serve_ready():
                     due = server.timers.due_in()
                     waits = [wait for wait in (left, due) if wait is not None]
-                    fds = [*channel.fds(), thread.waker.fd, *server.fds()]
-                    ready = wait_readable(fds, min(waits, default=None))
-                if thread.waker.fd in ready:
+                    fds = [*channel.fds, thread.waker.fd, *server.fds()]
+                    wait_readable(fds, min(waits, default=None))
+                if thread.waker.woken:
                     thread.waker.clear()
                 channel.pump()
-                if deadline is not None:
+                done = is_done()
+                if deadline is not None and not done:
                     left = deadline - time.monotonic()
         finally:
             self._waiting -= 1
@@ -254,18 +264,19 @@ class Conversation:
                 if self._pending:
                     self.arm(soon=True)
 
-    def _wait_alone(self, timeout: float | None) -> Sequence[int]:
-        """Wait for the channel, or to be woken; return the readable descriptors."""
-        fds = self.channel.fds()
+    def _wait_alone(self, timeout: float | None) -> None:
+        """Wait for the channel, or to be woken."""
+        fds = self.channel.fds
         if fds is not self._polled:
-            poll = make_poll([*fds, self._thread.waker.fd])
-            self._look = Looking(poll)
-            self._poll = poll
+            self._poll = make_poll([*fds, self._thread.waker.fd])
+            self._look = Looking(self._poll)
             self._polled = fds
         # Looking keeps the interpreter from other threads: from a server in this
         # process, which needs it to answer, and from others that wait.
-        alone = len(self._runtime.waiting) < 2 and not self.channel.in_process()
-        return self._look(timeout) if alone else self._poll(timeout)
+        if len(self._runtime.waiting) < 2 and not self.channel.in_process:
+            self._look(timeout)
+        else:
+            self._poll(timeout)
 
     def describe_silence(self, timeout: float | None) -> str:
         """Say what is known about an answer that did not come in time."""
@@ -282,42 +293,6 @@ class Conversation:
     # -- receiving: see `channel.Receiver` ---------------------------------
 
     def receive(self, frames: list[Any]) -> Callable[[], object] | None:
-        """Decode one message, and return what has to be done about it."""
-        try:
-            return self.effect_of(frames)
-        except Exception:  # noqa: BLE001  # one bad message must not lose the others
-            _log.exception("a message of %s could not be taken in", self.address)
-            return None
-
-    def received(self) -> None:
-        """Something was done: if the owner waits, it has to look again."""
-        if self._waiting and not self._thread.is_current():
-            self._thread.waker.wake()
-
-    def is_busy(self) -> bool:
-        """Whether the owner has sent several requests, or waited, since this was last asked."""
-        if not self._armed or self._waiting:
-            return False
-        asked, self._seen = self._asked - self._seen, self._asked
-        return asked > 1
-
-    def unattended(self) -> bool:
-        """Whether answers are to come and nobody waits for them here."""
-        if not self._armed or self._waiting:
-            return False
-        if not self._pending:
-            self._armed = False
-            # A request that was sent just now has found itself armed.
-            self._armed = bool(self._pending)
-        return self._armed
-
-    def lost(self, error: ServerDisconnected) -> None:
-        """The server is gone: everything that waits for it fails."""
-        if self.server_id is not None:
-            self._runtime.server_gone(self.address, self.server_id)
-        self._end(error)
-
-    def effect_of(self, frames: list[Any]) -> Callable[[], object] | None:
         """Decode one message, and return what has to be done about it.
 
         Raises
@@ -348,6 +323,34 @@ class Conversation:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
         return None
 
+    def received(self) -> None:
+        """Something was done: if the owner waits, it has to look again."""
+        if self._waiting and not self._thread.is_current():
+            self._thread.waker.wake()
+
+    def is_busy(self) -> bool:
+        """Whether the owner has sent several requests, or waited, since this was last asked."""
+        if not self._armed or self._waiting:
+            return False
+        asked, self._seen = self._asked - self._seen, self._asked
+        return asked > 1
+
+    def unattended(self) -> bool:
+        """Whether answers are to come and nobody waits for them here."""
+        if not self._armed or self._waiting:
+            return False
+        if not self._pending:
+            self._armed = False
+            # A request that was sent just now has found itself armed.
+            self._armed = bool(self._pending)
+        return self._armed
+
+    def lost(self, error: ServerDisconnected) -> None:
+        """The server is gone: everything that waits for it fails."""
+        if self.server_id is not None:
+            self._runtime.server_gone(self.address, self.server_id)
+        self._end(error)
+
     def _welcomed(self, welcome: Welcome) -> None:
         self.server_id = welcome.server
         self._link = self._runtime.link(self.address, welcome.server)
@@ -374,8 +377,10 @@ class Conversation:
     def _answer(
         self, request_id: int, value: Any, error: Exception | None
     ) -> Callable[[], object] | None:
-        if self._pending.answered(request_id) is None:
+        pending = self._pending.get(request_id)
+        if pending is None:
             return None
+        pending.answered = True
         return partial(self._pending.complete, request_id, value, error)
 
     def _resolve(self, reference: Reference) -> object:

@@ -67,9 +67,10 @@ class Outgoing:
         self._state = state
         self._server_id = server_id
         self._peer = peer
-        self.leases: list[Lease] = []
-        self.opened: list[str] = []
-        self.grants: list[tuple[Grantor, str]] = []
+        # Most messages refer to nothing.
+        self.leases: list[Lease] | None = None
+        self.opened: list[str] | None = None
+        self.grants: list[tuple[Grantor, str]] | None = None
 
     def refer(self, obj: object) -> Reference:
         """Return the reference to send in an object's place."""
@@ -78,11 +79,12 @@ class Outgoing:
         server = self._runtime.exporter(self._state)
         if self._peer is not None and server is self._state.server:
             ref = server.table.open(obj, self._peer)
+            self.opened = self.opened or []
             self.opened.append(ref)
             return reference_to(server, obj, ref, "")
         token = new_token()
         ref = server.offer(obj, token)
-        self.grants.append((server, token))
+        self._note_grant(server, token)
         return reference_to(server, obj, ref, token)
 
     def _hand_on(self, proxy: ObjectProxy) -> Reference:
@@ -93,15 +95,20 @@ class Outgoing:
         token = ""
         if reference.object_id.partition(".")[0] == self._server_id:
             # Going home: our own lease keeps it alive until it has arrived.
+            self.leases = self.leases or []
             self.leases.append(lease)
         else:
             token = lease.home.grant(lease.ref)
-            self.grants.append((lease.home, token))
+            self._note_grant(lease.home, token)
         return reference._replace(attributes=list(proxy._attributes), token=token)
+
+    def _note_grant(self, grantor: Grantor, token: str) -> None:
+        self.grants = self.grants or []
+        self.grants.append((grantor, token))
 
     def undo(self) -> None:
         """Take back what was given out, for a message that is not sent."""
-        for grantor, token in self.grants:
+        for grantor, token in self.grants or ():
             grantor.withdraw(token)
         if self.opened and self._state.server is not None and self._peer is not None:
             self._state.server.table.release(self._peer, self.opened)

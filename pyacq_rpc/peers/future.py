@@ -38,24 +38,26 @@ class Future(concurrent.futures.Future[Any]):
     the I/O thread.
     """
 
+    # Most futures are filled before anybody waits for them. What the base class
+    # makes of each, which takes longer than the rest, is made when it is needed.
+
+    _made: threading.Condition | None = None
+    _state = "PENDING"
+    _result = None
+    _exception = None
+    _waiters: list[Any]
+    _done_callbacks: list[Callable[[concurrent.futures.Future[Any]], object]]
+
     def __init__(self, answerer: Answerer, request_id: int) -> None:
-        # Instead of the base class, which makes a condition.
-        self._made: threading.Condition | None = None
-        self._state = "PENDING"
-        self._result = None
-        self._exception = None
-        self._waiters = []
-        self._done_callbacks: list[Callable[[concurrent.futures.Future[Any]], object]] = []
         self._answerer = answerer
         self.request_id = request_id
-
-    # Most futures are filled before anybody waits for them: their condition,
-    # which takes longer to make than the rest, is made when it is needed.
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]  # not settable
         with _making:
             if self._made is None:
+                # Nobody uses these but with the condition held.
+                self._waiters, self._done_callbacks = [], []
                 self._made = threading.Condition()
             return self._made
 

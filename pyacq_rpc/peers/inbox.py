@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import RPCError
@@ -22,7 +21,7 @@ class Inbox:
     """The messages of all clients, in the order in which they came.
 
     Withdrawals are noted as soon as they are read, since they concern what is
-    in here still.
+    in here still. They come over the socket, whichever road the rest takes.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ class Inbox:
         """Take in all that is there on a client's direct road."""
         stream = connection.stream
         if stream is not None:
-            self._note_cancels(connection, stream.receive)
+            stream.receive(self.items, connection.identity)
             if stream.ended:
                 self.lost(connection)
 
@@ -75,16 +74,9 @@ class Inbox:
         if stream is None:
             return False
         if not stream.ended:
-            self._note_cancels(connection, stream.drain)
+            stream.drain(self.items, connection.identity)
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
-
-    def _note_cancels(self, connection: Connection, receive: Callable[..., None]) -> None:
-        before = len(self.items)
-        receive(self.items, connection.identity)
-        for _, (_, frames) in zip(range(len(self.items) - before), reversed(self.items)):
-            if frames is not None and len(frames) == 1 and len(frames[0]) <= _CANCEL_SIZE:
-                self._note_cancel(connection, frames[0])
 
     def look_at_monitor(self) -> None:
         """Note the clients whose connection has broken."""

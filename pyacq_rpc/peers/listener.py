@@ -102,15 +102,13 @@ class Listener:
         """End the wait."""
         self._waker.wake()
 
-    def clear(self) -> None:
-        """Forget that it was to be ended."""
-        self._waker.clear()
-
     def fill(self) -> None:
         """Take all that has arrived into the inbox.
 
         While there is enough in it, this looks only now and then.
         """
+        if self._waker.woken:
+            self._waker.clear()
         now = time.monotonic()
         if self.inbox.items and now < self._look_again:
             return
@@ -281,7 +279,7 @@ class Listener:
         if self._direct is not None:
             self._direct.abandon()
         self._poller.close()
-        self._waker.close()
+        self._waker.abandon()
         self._ended.set()
 
 

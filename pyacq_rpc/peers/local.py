@@ -93,6 +93,18 @@ class LocalClient:
             future.set_exception(error)
         return future if sync == "async" else None
 
+    def request(
+        self,
+        action: str,
+        opts: dict[str, Any],
+        return_type: str | None,
+        sync: str | None,
+        timeout: float | None,
+        holding: object,
+    ) -> Any:
+        """Carry out a request of a proxy; see `session.proxy.Client`."""
+        return self.send(action, opts, return_type, sync, timeout, holding)
+
     def __getitem__(self, name: str) -> Any:
         return self.send("get_item", {"name": name})
 

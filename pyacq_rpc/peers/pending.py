@@ -75,13 +75,6 @@ class PendingRequests(dict[int, Pending]):
         pending.future = None
         return True
 
-    def answered(self, request_id: int) -> Pending | None:
-        """Mark and return the request that an answer belongs to, if there is one."""
-        pending = self.get(request_id)
-        if pending is not None:
-            pending.answered = True
-        return pending
-
     def complete(self, request_id: int, value: Any, error: Exception | None) -> None:
         """End a request with its answer."""
         pending = self.pop(request_id, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -42,8 +43,9 @@ class Reception:
         self._listener = server.listener
         self._connections = server.listener.connections
 
-    def take(self, identity: bytes, frames: list[Any] | None) -> None:
-        """See to one message, or (frames None) to a client being gone."""
+    def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
+        """See to the next message, or (frames None) to a client being gone."""
+        identity, frames = items.popleft()
         connection = self._connections.get(identity)
         if frames is None:
             # What it sent before it went comes first.
@@ -55,6 +57,8 @@ class Reception:
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
             codec = connection.codec if connection is not None else codec_of(buffers)
             message = codec.decode(buffers, self._resolve)
+            first = frames[0]
+            del frames, buffers
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
             return
@@ -64,14 +68,16 @@ class Reception:
             return
         if connection is None:
             if isinstance(message, Hello):
-                self._welcome(identity, codec, message, source_descriptor(frames[0]))
+                self._welcome(identity, codec, message, source_descriptor(first))
             else:
                 stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
                 self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
         elif not isinstance(message, Request):
             self._keep_books(connection, message)
-        elif not connection.withdrawn(message.id):
-            run_request(self._server, connection, message)
+        elif not (connection.cancelled and connection.withdrawn(message.id)):
+            handed = [message]
+            del message
+            run_request(self._server, connection, handed)
         elif message.reply != "off":
             withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
             self._listener.tell(connection, withdrawn)

@@ -10,6 +10,7 @@ may be used from others.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,9 @@ from .thread_state import ThreadState
 from .timers import Timer, Timers
 
 __all__ = ["ServerCore"]
+
+TURN = 0.0005
+"""Seconds for which requests are carried out before timers and new messages are looked for."""
 
 
 class ServerCore:
@@ -221,8 +225,13 @@ class ServerCore:
         """Descriptors that are readable when `serve_ready` may have work."""
         return self.listener.fds()
 
-    def serve_ready(self) -> bool:
-        """Do what can be done without waiting: one request, and what is due.
+    def serve_ready(self, seconds: float = 0.0) -> bool:
+        """Do what can be done without waiting: a request, and what is due.
+
+        Parameters
+        ----------
+        seconds : float
+            For which to go on with further requests that have come.
 
         Returns
         -------
@@ -237,19 +246,22 @@ class ServerCore:
             if ending:
                 self._close_listener()
             else:
-                listener.clear()
                 self._depth += 1
         if ending:
             self._let_go()
             return True
         try:
-            self.table.collect()
+            if self.table.later:
+                self.table.collect()
             listener.fill()
-            worked = bool(self.timers) and self.timers.run_due()
+            worked = bool(self.timers.heap) and self.timers.run_due()
             if self._items:
-                identity, frames = self._items.popleft()
-                self._reception.take(identity, frames)
                 worked = True
+                stop = time.monotonic() + seconds if seconds else 0.0
+                while True:
+                    self._reception.take(self._items)
+                    if not self._items or self._closing or time.monotonic() >= stop:
+                        break
         finally:
             self._depth -= 1
             if self._closing and not self._looping:
@@ -265,9 +277,9 @@ class ServerCore:
         try:
             self.runtime.begins_to_loop(self)
             while not self.listener.closed:
-                worked = self.serve_ready()
+                worked = self.serve_ready(TURN)
                 if not (self._closing or (worked and self._items)):
-                    self.listener.wait(self.timers.due_in())
+                    self.listener.wait(self.timers.due_in() if self.timers.heap else None)
         finally:
             self._looping = False
             self.runtime.ends_to_loop(self)

@@ -57,16 +57,19 @@ class Timer:
 
 
 class Timers:
-    """All timers of one server, by the time they are due."""
+    """All timers of one server.
+
+    Attributes
+    ----------
+    heap : list
+        By the time they are due; empty if there are none.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a collection within may come back here
         self._order = itertools.count()
-        self._heap: list[tuple[float, int, Timer]] = []
+        self.heap: list[tuple[float, int, Timer]] = []
         self._running = False
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
 
     def start(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> Timer:
         """Add a timer whose first call is due one interval from now."""
@@ -74,7 +77,7 @@ class Timers:
             raise ValueError(f"the interval of a timer is in seconds, and positive; not {interval}")
         timer = Timer(callback, interval, kwds)
         with self._lock:
-            heapq.heappush(self._heap, (time.monotonic() + interval, next(self._order), timer))
+            heapq.heappush(self.heap, (time.monotonic() + interval, next(self._order), timer))
         return timer
 
     def once(self, delay: float, callback: Callable[[], object]) -> None:
@@ -89,9 +92,9 @@ class Timers:
     def due_in(self) -> float | None:
         """Seconds until the next call is due; None if there is no timer."""
         with self._lock:
-            if self._running or not self._heap:
+            if self._running or not self.heap:
                 return None
-            return max(0.0, self._heap[0][0] - time.monotonic())
+            return max(0.0, self.heap[0][0] - time.monotonic())
 
     def run_due(self) -> bool:
         """Make the calls that are due; whether there was one.
@@ -103,9 +106,9 @@ class Timers:
         now = time.monotonic()
         while not self._running:
             with self._lock:
-                if not self._heap or self._heap[0][0] > now:
+                if not self.heap or self.heap[0][0] > now:
                     break
-                due, _, timer = heapq.heappop(self._heap)
+                due, _, timer = heapq.heappop(self.heap)
             if timer.stopped():
                 continue
             ran = True
@@ -123,11 +126,11 @@ class Timers:
         missed = max(0.0, time.monotonic() - due) // timer.interval
         again = due + (missed + 1) * timer.interval
         with self._lock:
-            heapq.heappush(self._heap, (again, next(self._order), timer))
+            heapq.heappush(self.heap, (again, next(self._order), timer))
 
     def clear(self) -> None:
         """Stop all timers."""
         with self._lock:
-            for _, _, timer in self._heap:
+            for _, _, timer in self.heap:
                 timer.stop()
-            self._heap.clear()
+            self.heap.clear()

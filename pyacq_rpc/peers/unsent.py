@@ -105,6 +105,6 @@ class Unsent:
                 break
             if wait_ready([], self.fds(), left):
                 self.flush()
-        with self._lock:
-            for stream in list(self._streams):
+        for stream, lock in list(self._streams.items()):
+            with lock:
                 self._remove(stream)

@@ -140,7 +140,7 @@ class Watcher:
                 # What came before the wait leaves no edge to wait for.
                 if channel.pump():
                     timeout = 0.0  # it may be what `run_until` waits for
-                owners.update(dict.fromkeys(channel.fds(), channel.pump))
+                owners.update(dict.fromkeys(channel.fds, channel.pump))
         unsent = self._runtime.unsent
         waits = (SOON if busy else None, unsent.due_in(), self._flush_in())
         for limit in (*waits, RELEASE_DELAY if self._retiring else None):

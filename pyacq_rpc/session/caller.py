@@ -13,6 +13,8 @@ from types import CodeType
 
 __all__ = ["is_attribute_syntax"]
 
+_is_cpython = sys.implementation.name == "cpython"
+_EXTENDED_ARG = opcode.EXTENDED_ARG
 _LOADS = frozenset(
     opcode.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in opcode.opmap
 )
@@ -40,27 +42,26 @@ def is_attribute_syntax(depth: int) -> bool:
     >>> Thing().name, getattr(Thing(), "name")
     (True, False)
     """
-    if sys.implementation.name != "cpython":
+    if not _is_cpython:
         return True
     frame = sys._getframe(depth + 1)
-    code, at = _bytecode(frame.f_code), frame.f_lasti
-    while code[at] == opcode.EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
+    known = _kept.get(id(frame.f_code))
+    code = _keep(frame.f_code) if known is None else known[1]
+    at = frame.f_lasti
+    while code[at] == _EXTENDED_ARG:  # where Python 3.10 stands before the 257th name
         at += 2
     return code[at] in _LOADS
 
 
 _KEPT = 500
 _kept: dict[int, tuple[CodeType, bytes]] = {}
+# By identity: two equal code objects have the same bytecode, but telling that
+# they are equal takes longer. The object is kept, so that its identity cannot
+# become another one's.
 
 
-def _bytecode(code: CodeType) -> bytes:
+def _keep(code: CodeType) -> bytes:
     """Return ``code.co_code``, which Python makes anew each time."""
-    # By identity: two equal code objects have the same bytecode, but telling
-    # that they are equal takes longer. The object is kept, so that its
-    # identity cannot become another one's.
-    known = _kept.get(id(code))
-    if known is not None:
-        return known[1]
     if len(_kept) >= _KEPT:
         _kept.clear()
     bytecode = code.co_code

@@ -148,7 +148,10 @@ class Dispatcher:
             obj = self._table.get(target.ref)
         for name in target.attributes:
             self._policy.check("getattr", obj, name)
-            obj = _user(getattr, obj, name)
+            try:
+                obj = getattr(obj, name)
+            except BaseException as error:
+                raise UserError(error) from error
         return obj
 
 

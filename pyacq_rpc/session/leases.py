@@ -77,7 +77,7 @@ class ObjectTable:
         self._peers: dict[str, _Peer] = {}
         self._grants: dict[str, tuple[str, str]] = {}  # token: (ref, granting peer)
         self._early: dict[str, None] = {}  # tokens claimed before they were granted
-        self._later: collections.deque[tuple[str, str]] = collections.deque()
+        self.later: collections.deque[tuple[str, str]] = collections.deque()
 
     def __len__(self) -> int:
         """Number of live references."""
@@ -128,13 +128,13 @@ class ObjectTable:
 
     def release_later(self, peer: str, ref: str) -> None:
         """Like `release` of one, but never blocks: made for ``__del__``."""
-        self._later.append((peer, ref))
+        self.later.append((peer, ref))
 
     def collect(self) -> None:
         """Do the releases that `release_later` has noted."""
-        while self._later:
+        while self.later:
             try:
-                peer, ref = self._later.popleft()
+                peer, ref = self.later.popleft()
             except IndexError:  # another thread took the last one
                 return
             self.release(peer, [ref])
@@ -253,7 +253,7 @@ class ObjectTable:
             self._peers = {}
             self._grants = {}
             self._early = {}
-            self._later.clear()
+            self.later.clear()
         del entries
 
     def _account(self, peer: str) -> _Peer:

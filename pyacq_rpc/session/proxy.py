@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
-from ..wire.messages import Reference, Target
+from ..wire.messages import Reference, Target, make
 from .caller import is_attribute_syntax
 from .remote_errors import describe
 from .special import BINARY, COMPARISONS, CONVERSIONS, INPLACE, UNARY, Forwarding
@@ -20,22 +20,26 @@ __all__ = [
     "Link",
     "ObjectProxy",
     "check_options",
+    "check_timeout",
 ]
 
 
 class Client(Protocol):
     """What a proxy needs of the client that carries its requests."""
 
-    def send(
+    def request(
         self,
         action: str,
-        opts: dict[str, Any] | None = None,
-        return_type: str | None = None,
-        sync: str | None = None,
-        timeout: float | None = ...,
-        holding: object = None,
+        opts: dict[str, Any],
+        return_type: str | None,
+        sync: str | None,
+        timeout: float | None,
+        holding: object,
     ) -> Any:
-        """Send a request; see `RPCClient.send`."""
+        """Send a request; from the thread that has just got this client of a `Link`.
+
+        The parameters are those of `RPCClient.send`.
+        """
 
 
 class Link(Protocol):
@@ -239,15 +243,15 @@ class ObjectProxy(Forwarding):
         return_type: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
     ) -> Any:
+        if not (sync is return_type is None and timeout is NO_TIMEOUT_GIVEN):
+            check_options(sync, return_type, timeout)
         options = self._options
-        return self._link.client().send(
-            action,
-            opts,
-            return_type=options.return_type if return_type is None else return_type,
-            sync=options.sync if sync is None else sync,
-            timeout=options.timeout if timeout is NO_TIMEOUT_GIVEN else timeout,
-            holding=self._lease,
-        )
+        if options is not _NO_OPTIONS:
+            return_type = options.return_type if return_type is None else return_type
+            sync = options.sync if sync is None else sync
+            timeout = options.timeout if timeout is NO_TIMEOUT_GIVEN else timeout
+        client = self._link.client()
+        return client.request(action, opts, return_type, sync, timeout, self._lease)
 
     def __call__(
         self,
@@ -258,7 +262,8 @@ class ObjectProxy(Forwarding):
         **kwargs: Any,
     ) -> Any:
         """Call the object; for ``_sync`` and the like see the class."""
-        opts = {"obj": self._target, "args": list(args), "kwargs": kwargs}
+        target = make(Target, (self._reference.ref, list(self._attributes)))
+        opts = {"obj": target, "args": list(args), "kwargs": kwargs}
         return self._send("call_obj", opts, _sync, _return_type, _timeout)
 
     def _special(self, name: str, *args: Any, now: bool = False) -> Any:

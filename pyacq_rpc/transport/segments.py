@@ -30,7 +30,7 @@ MAX_OUT = 64
 """Segments that a receiver may hold; beyond that, buffers are sent as bytes. Each takes
 a descriptor, before Python 3.13 two of them."""
 
-KEEP = 4
+KEEP = 8
 KEEP_FOR = 10.0
 """How many segments are kept for the next buffers, and for how many seconds."""
 

@@ -109,7 +109,8 @@ class Stream:
         self._large: _Large | None = None
         self._pool = SegmentPool()
         self._freed: collections.deque[int] = collections.deque()
-        self._full = False
+        self._full = False  # whether somebody was told to flush later
+        self._soon = False  # or soon
         self.on_full: Callable[[], object] = _nothing
         self.on_soon: Callable[[], object] = _nothing
         self.on_closed: Callable[[], object] = _nothing
@@ -144,7 +145,9 @@ class Stream:
     def send_soon(self, frames: list[Any]) -> None:
         """Send one message with those that follow within a moment, by one system call."""
         self._queue(frames)
-        self.on_soon()
+        if not self._soon:
+            self._soon = True
+            self.on_soon()
 
     def _queue(self, frames: list[Any]) -> None:
         if len(frames) == 1:
@@ -172,6 +175,7 @@ class Stream:
     def flush(self) -> bool:
         """Send what is left; whether all is out."""
         out, sent = self._out, self._sent
+        self._soon = False
         self.flushed = time.monotonic()
         while self._freed:
             out.append(_FREE.pack(_SEVERAL, self._freed[0]))
@@ -242,6 +246,15 @@ class Stream:
                 if not got:
                     got += map(self._socket.recvmsg, (_READ,), (_ROOM,), (_FLAGS,))
                 data, ancillary, _, _ = got[0]
+                if not (self._rest or ancillary or self._fds) and len(data) >= _HEAD.size:
+                    (size,) = _head_at(data)
+                    if size == len(data) - _HEAD.size:
+                        # What there is most of: one message of one frame.
+                        message = [data[_HEAD.size :]]
+                        arrived = [message if sender is None else (sender, message)]
+                        inbox += arrived
+                        got.clear()
+                        return
                 ended = not data
                 if ancillary:
                     fds = [*self._fds, *_descriptors(ancillary)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import select
+import threading
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ class Waker:
     ----------
     fd : int
         Readable from `wake` until `clear`.
+    woken : bool
+        Whether there is something to `clear`.
     """
 
     def __init__(self) -> None:
-        self._open = [True]
-        self._woken = False  # spares `clear` a system call that would find nothing
+        # A descriptor that was closed soon belongs to something else, for which a
+        # wake would be fatal: to a socket of zmq, say. So nobody wakes meanwhile.
+        self._lock = threading.RLock()  # a collection within may come back here
+        self._open = True
+        self.woken = False
         if hasattr(os, "eventfd"):
             self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             self._sockets: tuple[socket.socket, ...] = ()
@@ -39,40 +45,49 @@ class Waker:
 
     def wake(self) -> None:
         """Make `fd` readable; never blocks, does nothing once closed."""
-        try:
-            if self._sockets:
-                self._sockets[1].send(b"\0")
-            elif self.fd >= 0:
-                os.eventfd_write(self.fd, 1)
-        except OSError:  # full: it is readable already; closed: nobody waits
-            pass
-        self._woken = True  # after the writing, which lets other threads run
+        with self._lock:
+            if not self._open:
+                return
+            try:
+                if self._sockets:
+                    self._sockets[1].send(b"\0")
+                else:
+                    os.eventfd_write(self.fd, 1)
+            except BlockingIOError:  # full: it is readable already
+                pass
+            self.woken = True  # after the writing, which lets other threads run
 
     def clear(self) -> None:
         """Make `fd` unreadable until the next `wake`."""
-        if not self._woken:
-            return
-        self._woken = False
-        try:
-            if self._sockets:
-                self._sockets[0].recv(4096)
-            else:
-                os.eventfd_read(self.fd)
-        except BlockingIOError:
-            pass
+        with self._lock:
+            if not (self.woken and self._open):
+                return
+            self.woken = False
+            try:
+                if self._sockets:
+                    self._sockets[0].recv(4096)
+                else:
+                    os.eventfd_read(self.fd)
+            except BlockingIOError:
+                pass
 
     def close(self) -> None:
         """Give the descriptors back; twice, and from two threads at once, is once."""
-        try:
-            self._open.pop()
-        except IndexError:
-            return
-        fd, self.fd = self.fd, -1
-        if self._sockets:
-            for end in self._sockets:
-                end.close()
-        elif fd >= 0:
-            os.close(fd)
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            fd, self.fd = self.fd, -1
+            if self._sockets:
+                for end in self._sockets:
+                    end.close()
+            else:
+                os.close(fd)
+
+    def abandon(self) -> None:
+        """Close it in the child of a fork, where the threads that used it are not."""
+        self._lock = threading.RLock()
+        self.close()
 
 
 class Poller:
@@ -85,6 +100,8 @@ class Poller:
     def __init__(self) -> None:
         self._fds: list[int] = []
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        if self._epoll is not None:
+            self.ready = self._epoll.poll  # type: ignore[method-assign]  # spares a call each time
 
     def fds(self) -> list[int]:
         """Descriptors of which one is readable when `ready` has something to tell."""
@@ -110,9 +127,7 @@ class Poller:
         list of (int, int)
             The descriptors that are readable, each with its events.
         """
-        if self._epoll is None:
-            return [(fd, select.POLLIN) for fd in wait_readable(self._fds, timeout)]
-        return self._epoll.poll(timeout)
+        return [(fd, select.POLLIN) for fd in wait_readable(self._fds, timeout)]
 
     def close(self) -> None:
         """Give the poller's own descriptor back."""
@@ -120,8 +135,12 @@ class Poller:
             self._epoll.close()
 
 
-def make_poll(fds: Sequence[int]) -> Callable[[float | None], list[int]]:
-    """Return a function that is `wait_readable` for these descriptors, again and again."""
+def make_poll(fds: Sequence[int]) -> Callable[[float | None], Sequence[object]]:
+    """Return a function that waits for these descriptors, again and again.
+
+    It takes the seconds to wait for, None for ever, and returns something for
+    each descriptor that is readable.
+    """
     if not hasattr(select, "poll"):
         return lambda timeout: wait_readable(fds, timeout)
     poller = select.poll()
@@ -129,8 +148,8 @@ def make_poll(fds: Sequence[int]) -> Callable[[float | None], list[int]]:
         poller.register(fd, select.POLLIN)
     poll = poller.poll
 
-    def wait(timeout: float | None) -> list[int]:
-        return [fd for fd, _ in poll(None if timeout is None else math.ceil(timeout * 1000))]
+    def wait(timeout: float | None) -> Sequence[object]:
+        return poll(None if timeout is None else ceil(timeout * 1000))
 
     return wait
 
@@ -179,5 +198,5 @@ def wait_ready(
         poller.register(fd, select.POLLOUT)
     # Rounded up: a wait that ends a fraction early would be entered again and
     # again, and spin.
-    milliseconds = None if timeout is None else max(0, math.ceil(timeout * 1000))
+    milliseconds = None if timeout is None else max(0, ceil(timeout * 1000))
     return [fd for fd, _ in poller.poll(milliseconds)]

@@ -43,6 +43,7 @@ __all__ = [
     "Target",
     "Welcome",
     "Withdraw",
+    "make",
     "pack_fields",
     "parse",
 ]
@@ -214,6 +215,11 @@ Message = Union[
     Move,
 ]
 
+make = tuple.__new__
+"""Makes a message, or another of these tuples, of its class and its fields.
+
+The class itself would take a call of a Python function for that."""
+
 _ID = (int,)
 _LAYOUT: tuple[tuple[type[Any], tuple[tuple[type, ...], ...]], ...] = (
     (Hello, (_ID, (str,), (dict,))),
@@ -281,13 +287,17 @@ def parse(fields: object) -> Message:
         raise ProtocolError("a message is a non-empty list")
     kind = fields[0]
     if kind == RESULT and len(fields) == 3 and type(kind) is type(fields[1]) is int:
-        return Result(fields[1], fields[2])
+        return make(Result, fields[1:])
     if type(kind) is not int or not 0 <= kind < len(_LAYOUT):
         raise ProtocolError(f"unknown kind of message: {_short(kind)}")
     if kind == REQUEST and len(fields) == 5:
         _, number, action, reply, options = fields
         if type(number) is int and type(action) is type(reply) is str and type(options) is dict:
-            return _checked(Request(number, action, reply, options))
+            try:
+                return _check_request(make(Request, fields[1:]))
+            except ProtocolError as error:
+                error.request_id = number
+                raise
     cls, layout = _LAYOUT[kind]
     if len(fields) != len(layout) + 1:
         raise ProtocolError(f"{cls.__name__} has {len(layout)} fields, not {len(fields) - 1}")
@@ -298,14 +308,6 @@ def parse(fields: object) -> Message:
     if cls in _STRING_LISTS:
         _check_strings(cls.__name__, fields[1 + _STRING_LISTS[cls]])
     return message
-
-
-def _checked(request: Request) -> Request:
-    try:
-        return _check_request(request)
-    except ProtocolError as error:
-        error.request_id = request.id
-        raise
 
 
 def _check_request(request: Request) -> Request:
@@ -329,7 +331,7 @@ def _check_request(request: Request) -> Request:
                 and _STRINGS.issuperset(map(type, target))
                 and _STRINGS.issuperset(map(type, kwargs))
             ):
-                options["obj"] = Target(target[0], target[1:])
+                options["obj"] = make(Target, (target[0], target[1:]))
                 return request
     if options.keys() != wanted.keys():
         raise ProtocolError(

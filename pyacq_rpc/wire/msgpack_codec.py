@@ -8,6 +8,7 @@ a single pass without recursion of ours: the parser calls back for each list.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -44,23 +45,19 @@ def _lower_rest(value: Any) -> Any:
     raise SerializationError(f"{type(value).__name__} cannot be packed")
 
 
-def _packer(unicode_errors: str) -> msgpack.Packer:
-    # One for each message: a codec is used from several threads, a packer may
-    # not be, and making one takes a seventh of a microsecond.
-    return msgpack.Packer(strict_types=True, default=_lower_rest, unicode_errors=unicode_errors)
+# One for each message: a codec is used from several threads, a packer may not
+# be, and making one takes a seventh of a microsecond.
+_packer = partial(msgpack.Packer, strict_types=True, default=_lower_rest)
 
 
-def _plain(message: Message) -> list[Any] | None:
-    """Return the fields of a message that needs no lowering; most calls and answers do not."""
-    natives = Lowering.natives
-    if type(message) is Request:
-        if message.action == "call_obj" and not message.options["kwargs"]:
-            target, args = message.options["obj"], message.options["args"]
-            if type(target) is Target and natives.issuperset(map(type, args)):
-                options = {"obj": [target.ref, *target.attributes], "args": args, "kwargs": {}}
-                return [REQUEST, message.id, "call_obj", message.reply, options]
-    elif type(message) is Result and type(message.value) in natives:
-        return [RESULT, message.id, message.value]
+def _plain(request: Request) -> list[Any] | None:
+    """Return the fields of a request that needs no lowering; most calls do not."""
+    number, action, reply, options = request
+    if action == "call_obj" and not options["kwargs"]:
+        target, args = options["obj"], options["args"]
+        if type(target) is Target and Lowering.natives.issuperset(map(type, args)):
+            options = {"obj": [target.ref, *target.attributes], "args": args, "kwargs": {}}
+            return [REQUEST, number, action, reply, options]
     return None
 
 
@@ -83,19 +80,17 @@ _SMALL = 4096
 """Bytes up to which it is worth while to look for that."""
 
 
-def _read_plain(head: bytes) -> object:
-    try:
-        return msgpack.unpackb(
-            head,
-            ext_hook=_refuse,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            timestamp=3,
-        )
-    except RPCError:
-        raise
-    except Exception as error:  # the parser's own ways to say "malformed"
-        raise ProtocolError(f"not a MessagePack message: {error}") from error
+_unpack = partial(
+    msgpack.unpackb,
+    strict_map_key=False,
+    unicode_errors="surrogatepass",
+    timestamp=3,  # the one extension that does not come to an `ext_hook`; as a datetime
+)
+
+
+def _malformed(error: Exception) -> ProtocolError:
+    # The parser has several ways of its own to say so.
+    return ProtocolError(f"not a MessagePack message: {error}")
 
 
 def _refuse(number: int, data: bytes) -> object:
@@ -110,14 +105,7 @@ class _Reader:
         self._open = 0
 
     def read(self, head: Frame) -> object:
-        fields = msgpack.unpackb(
-            head,
-            ext_hook=self._ext,
-            list_hook=self._list,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            timestamp=3,  # the one extension that does not come to `_ext`; as a datetime
-        )
+        fields = _unpack(head, ext_hook=self._ext, list_hook=self._list)
         if self._open:
             raise ProtocolError("a tag stands where no tagged value begins")
         return fields
@@ -158,13 +146,18 @@ class MsgpackCodec:
             If part of it can travel neither by value nor by proxy.
         """
         frames: list[Frame] = [b""]
-        fields = _plain(message)
+        fields: list[Any] | None = None
+        if type(message) is Result:
+            if type(message.value) in Lowering.natives:
+                fields = [RESULT, *message]
+        elif type(message) is Request:
+            fields = _plain(message)
         if fields is None:
             fields = _Lowering(refer, self._types, frames)(pack_fields(message))
         try:
-            frames[0] = _packer("strict").pack(fields)
+            frames[0] = _packer().pack(fields)
         except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
-            frames[0] = _packer("surrogatepass").pack(fields)
+            frames[0] = _packer(unicode_errors="surrogatepass").pack(fields)
         except (ValueError, OverflowError) as error:  # longer than 4 GB, say
             raise SerializationError(f"a value cannot be packed: {error}") from error
         return frames
@@ -185,13 +178,18 @@ class MsgpackCodec:
         if len(head) <= _SMALL:
             head = bytes(head)
             if len(frames) == 1 and _MARK not in head:
-                return parse(_read_plain(head))
+                try:
+                    return parse(_unpack(head, ext_hook=_refuse))
+                except RPCError:
+                    raise
+                except Exception as error:
+                    raise _malformed(error) from error
         raising = Raising(resolve, self._types, frames)
         reader = _Reader(raising)
         try:
             fields = reader.read(head)
         except RPCError:
             raise
-        except Exception as error:  # the parser's own ways to say "malformed"
-            raise ProtocolError(f"not a MessagePack message: {error}") from error
+        except Exception as error:
+            raise _malformed(error) from error
         return raising.finish(fields)

@@ -174,7 +174,7 @@ def test_an_answer_that_came_before_its_node_died_is_an_answer():
         with channel._lock:  # nobody reads meanwhile
             text = proc._import("operator").mul("x" * 1000, 150, _sync="async")
             channel.flush()
-            assert eventually(lambda: select.select(channel.fds(), [], [], 0)[0])
+            assert eventually(lambda: select.select(channel.fds, [], [], 0)[0])
             time.sleep(0.2)
             proc.proc.kill()
             proc.proc.wait()
@@ -221,7 +221,7 @@ def test_what_was_sent_before_closing_arrives(closes):
         with client.channel._lock:  # nobody reads meanwhile
             future = proxy.notes(_sync="async")
             client.channel.flush()
-            assert eventually(lambda: select.select(client.channel.fds(), [], [], 0)[0])
+            assert eventually(lambda: select.select(client.channel.fds, [], [], 0)[0])
             server.close()
             assert server.listener.wait_closed(10)
         assert future.result(10) == [words]

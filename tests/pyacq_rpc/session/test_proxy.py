@@ -43,9 +43,7 @@ class Wire:
     def client(self):
         return self
 
-    def send(
-        self, action, opts=None, return_type=None, sync=None, timeout=NO_TIMEOUT_GIVEN, holding=None
-    ):
+    def request(self, action, opts, return_type, sync, timeout, holding):
         self.sent.append((action, opts))
         self.modes.append((sync, return_type, timeout))
         self.held.append(holding)

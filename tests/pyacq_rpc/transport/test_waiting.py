@@ -41,6 +41,23 @@ def test_it_never_blocks_and_does_nothing_once_closed(waker):
     waker.wake()
 
 
+@pytest.mark.skipif(not hasattr(os, "eventfd"), reason="sockets know when they are closed")
+def test_a_descriptor_is_not_given_back_while_it_is_written_to(monkeypatch):
+    """It may belong to something else by then, which the eight bytes would destroy."""
+    waker, write, too_early = Waker(), os.eventfd_write, []
+
+    def write_late(fd, value):
+        closing = threading.Thread(target=waker.close)
+        closing.start()
+        closing.join(0.2)
+        too_early.append(not closing.is_alive())
+        write(fd, value)
+
+    monkeypatch.setattr(os, "eventfd_write", write_late)
+    waker.wake()
+    assert too_early == [False]
+
+
 def test_a_wait_lasts_its_time_and_uses_none(waker):
     before, cpu = time.monotonic(), time.thread_time()
     assert wait_readable([waker.fd], 0.2) == []

@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What must hold whichever road messages take.
+EVERY_ROAD := tests/pyacq_rpc/peers tests/pyacq_rpc/loops tests/spawner/test_process.py \
+	tests/test_what_went_wrong_before.py
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs soak clean
 
@@ -29,7 +33,8 @@ demo: $(VENV)/installed-demo
 	$(BIN)/python -m pyacq_rpc demo
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+	PYACQ_RPC_ROADS=zmq $(BIN)/python -m pytest -n auto $(EVERY_ROAD)
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .

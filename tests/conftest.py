@@ -15,6 +15,7 @@ import zmq
 
 import pyacq_rpc
 from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc.peers import runtime
 from pyacq_rpc.peers.runtime import current
 
 
@@ -60,8 +61,8 @@ def nothing_is_left() -> Iterator[None]:
     descriptors = open_descriptors()
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
+    used = runtime._current is not None
     pyacq_rpc.reset()
-    gc.collect()
 
     def new_threads() -> list[threading.Thread]:
         return list(set(threading.enumerate()) - threads)
@@ -73,6 +74,8 @@ def nothing_is_left() -> Iterator[None]:
         now = psutil.Process().children(recursive=True)
         return [str(child) for child in now if child.pid not in children]
 
+    if used or new_threads() or new_descriptors():
+        gc.collect()
     for what in (new_threads, new_descriptors, new_children):
         assert eventually(lambda what=what: not what(), 5.0), f"left behind: {what()}"
 

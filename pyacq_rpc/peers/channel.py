@@ -34,6 +34,7 @@ from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
 from .runtime import current
+from .unsent import GATHERING
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Channel", "Receiver"]
 
 _log = getLogger(__name__)
-
-GATHERING = 0.0002
-"""Seconds for which messages that follow upon each other wait for more."""
 
 
 class Receiver(Protocol):

@@ -20,11 +20,11 @@ from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoin
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
-from .channel import GATHERING
 from .connection import Connection, Connections
 from .exchange import refuse
 from .inbox import Inbox
 from .runtime import Runtime
+from .unsent import GATHERING
 
 __all__ = ["Listener"]
 

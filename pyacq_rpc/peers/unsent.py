@@ -8,7 +8,10 @@ import time
 from ..transport.stream import Stream
 from ..transport.waiting import wait_ready
 
-__all__ = ["SOON", "Unsent"]
+__all__ = ["GATHERING", "SOON", "Unsent"]
+
+GATHERING = 0.0002
+"""Seconds for which messages that follow upon each other wait for more."""
 
 SOON = 0.001
 """Seconds that something may wait for more to be sent with, or be read with."""

@@ -57,7 +57,7 @@ def record(message, created=None, name="test", level=logging.INFO):
 
 
 def record_bytes(**fields):
-    return json.dumps({**GOOD, "created": time.time(), **fields}).encode()
+    return json.dumps({**GOOD, "created": 1_700_000_000.5, **fields}).encode()
 
 
 def test_records_name_host_process_and_thread(logger, records):

@@ -47,7 +47,7 @@ docs: $(VENV)/installed-docs
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --busy
 
 clean:
 	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     AccessDenied,
+    AuthenticationError,
     CallTimeout,
     ProtocolError,
     ReferenceReleased,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessDenied",
+    "AuthenticationError",
     "Buffer",
     "CallTimeout",
     "Future",

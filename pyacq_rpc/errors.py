@@ -11,6 +11,7 @@ import sys
 
 __all__ = [
     "AccessDenied",
+    "AuthenticationError",
     "CallTimeout",
     "ProtocolError",
     "ReferenceReleased",
@@ -68,6 +69,10 @@ class CallTimeout(RPCError, _FutureTimeout):
 
 class ServerDisconnected(RPCError, ConnectionError):
     """The peer has died, was closed, or was never there."""
+
+
+class AuthenticationError(ServerDisconnected):
+    """The server does not admit this user, or is not one that this user may trust."""
 
 
 class AccessDenied(RPCError, PermissionError):

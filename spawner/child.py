@@ -65,6 +65,11 @@ def main(config: dict[str, Any]) -> None:
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
 
+    if config["key"]:
+        from pyacq_rpc.peers.runtime import current
+        from pyacq_rpc.transport.keys import Key
+
+        current().use_key(Key(*(part.encode() for part in config["key"])))
     name: str = config["name"]
     if config["log_addr"]:
         from . import logs

@@ -23,6 +23,7 @@ from typing import Any
 import zmq
 
 from pyacq_rpc.peers.runtime import Runtime, current
+from pyacq_rpc.transport.keys import be_client, be_server
 from pyacq_rpc.transport.sockets import endpoint
 from pyacq_rpc.transport.waiting import Waker, wait_readable
 
@@ -134,6 +135,9 @@ class LogSender(logging.Handler):
         self._socket.sndtimeo = PATIENCE_MS
         self._socket.linger = 2000
         try:
+            key = current().key_for(address)
+            if key is not None:
+                be_client(self._socket, key)
             self._socket.connect(address)
         except BaseException:
             self.close()
@@ -214,6 +218,10 @@ class LogServer:
         self._socket = current().context.socket(zmq.PULL)
         self._socket.rcvhwm = QUEUE_LENGTH
         self._socket.linger = 0
+        key = current().key_for(address)
+        if key is not None:
+            be_server(self._socket, key)
+            current().guard()
         self._socket.bind(address)
         self.address = endpoint(self._socket)
         self._order = itertools.count()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import ServerLink, current
+from pyacq_rpc.transport.keys import Key
 from pyacq_rpc.transport.sockets import clean_address
 
 from .family import Family
@@ -130,6 +131,7 @@ class ProcessSpawner(ProcessOwner):
             "address": clean_address(address),
             "log_addr": self._log_addr,
             "log_level": log_level,
+            "key": _texts(current().key_for(clean_address(address))),
         }
         starter: Starter
         if template is None:
@@ -256,3 +258,7 @@ class ProcessSpawner(ProcessOwner):
                 current().server_ended(self._link)
             self._process.give_back()
             self._clean = True
+
+
+def _texts(key: Key | None) -> list[str] | None:
+    return None if key is None else [key.public.decode(), key.secret.decode()]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +19,11 @@ import pyacq_rpc
 from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers import runtime
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.transport.keys import KEY_VARIABLE, be_client, key_path, user_key
+
+# In the environment, since nodes and other programs that the tests start need it too.
+_keys = tempfile.TemporaryDirectory(prefix="pyacq-rpc-test-key-")
+os.environ[KEY_VARIABLE] = os.path.join(_keys.name, "key")
 
 
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
@@ -27,6 +34,12 @@ def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def with_key(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:
+    """Let a plain socket connect to servers of this user."""
+    be_client(socket, user_key(key_path()))
+    return socket
 
 
 def open_descriptors() -> dict[int, str]:

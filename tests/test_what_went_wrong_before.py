@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import zmq
-from conftest import eventually, open_descriptors, settled
+from conftest import eventually, open_descriptors, settled, with_key
 from things import Thing
 
 from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
@@ -33,7 +33,7 @@ def thing(server, client):
 
 @pytest.mark.parametrize("frame", [b"garbage", b"\x93\x02\x01", b"\x80pickle", b"{}", b""])
 def test_one_malformed_message_or_an_unknown_serializer_ends_the_server(server, client, frame):
-    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+    with zmq.Context() as context, with_key(context.socket(zmq.DEALER)) as stranger:
         stranger.linger = 0
         stranger.connect(server.address)
         stranger.send(frame)

@@ -1,4 +1,4 @@
-"""Call a method of a published object, with nothing but pyzmq and JSON.
+"""Call a method of a published object, with nothing but pyzmq, JSON and the user's key.
 
 Usage: python json_client.py ADDRESS NAME METHOD [ARGUMENT ...]
 
@@ -6,15 +6,21 @@ Each argument is JSON: 0.1, true, [1, 2], '"text"'.
 """
 
 import json
+import os
 import secrets
 import sys
 
 import zmq
+import zmq.auth
 
 HELLO, WELCOME, REQUEST, RESULT, FAILURE, GOODBYE = 0, 1, 2, 3, 4, 10
 
 address, name, method, *arguments = sys.argv[1:]
 socket = zmq.Context.instance().socket(zmq.DEALER)
+key_file = os.environ.get("PYACQ_RPC_KEY", os.path.expanduser("~/.config/pyacq-rpc/key"))
+public, secret = zmq.auth.load_certificate(key_file)
+socket.curve_publickey, socket.curve_secretkey = public, secret
+socket.curve_serverkey = public  # a user's servers and clients share one
 socket.connect(address)
 
 

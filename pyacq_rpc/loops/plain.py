@@ -6,6 +6,7 @@ import time
 
 from ..peers.server import ServerCore
 from ..session.policy import Policy
+from ..transport.keys import KeyOrPath
 from ..transport.waiting import wait_readable
 
 __all__ = ["RPCServer"]
@@ -25,12 +26,14 @@ class RPCServer(ServerCore):
     Parameters
     ----------
     address : str or bytes
-        Where to listen; ``*`` for the port takes any that is free. Whoever can
-        reach a server can run any code there: stay on loopback.
+        Where to listen; ``*`` for the port takes any that is free.
     name : str, optional
         What the server is called in logs and error messages.
     policy : Policy, optional
         Decides what peers may do; everything unless told otherwise.
+    key : str or path, optional
+        The file with the key that clients have to have, too; by default the
+        user's own, which only this user's programs have.
 
     Attributes
     ----------
@@ -62,9 +65,10 @@ class RPCServer(ServerCore):
         address: str | bytes = "tcp://127.0.0.1:*",
         name: str | None = None,
         policy: Policy | None = None,
+        key: KeyOrPath | None = None,
     ) -> None:
         # Only for the messages about wrong arguments, which name this class.
-        super().__init__(address, name, policy)
+        super().__init__(address, name, policy, key)
 
     def run_forever(self) -> None:
         """Carry out requests in this thread until the server is asked to close.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
-from ..errors import ServerDisconnected
+from ..errors import AuthenticationError, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..session.proxy import Lease
@@ -42,6 +42,24 @@ if TYPE_CHECKING:
 __all__ = ["Channel", "Receiver"]
 
 _log = getLogger(__name__)
+
+
+_TRIES = 3
+"""Handshakes that may fail without a reason; a server that ends within one gives none."""
+
+
+def _why_refused(failures: list[int]) -> str | None:
+    """Return why a server cannot be connected to, as the end of a sentence, if that is clear."""
+    if zmq.EVENT_HANDSHAKE_FAILED_AUTH in failures:
+        return "does not admit your key; ask its owner to"
+    if zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL in failures:
+        return "does not speak this protocol with a key: it is something else, or an older version"
+    if failures.count(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL) >= _TRIES:
+        return (
+            "has another key than you: it is another user's, or on another machine, whose key you"
+            " need then; say which file holds it with key=..., or in PYACQ_RPC_KEY"
+        )
+    return None
 
 
 class Receiver(Protocol):
@@ -112,13 +130,14 @@ class Channel:
         self._server_closed = False
         self._farewell: str | None = None
         self._connected = address.startswith("inproc:")
+        self._refused = False
         self._leases_opened = 0
         self._leases_released = 0
         # Messages, and at the end what has become of the server.
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
-        self._socket = connect_dealer(runtime.context, address)
+        self._socket = connect_dealer(runtime.context, address, runtime.key_for(address))
         self._frames = FrameSocket(self._socket)
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None
@@ -245,7 +264,7 @@ class Channel:
     def reason(self) -> ServerDisconnected:
         """Why this channel cannot be used any more."""
         if self.gone is not None:
-            return ServerDisconnected(*self.gone.args)
+            return type(self.gone)(*self.gone.args)
         return ServerDisconnected(f"this client of {self.server} has been closed")
 
     # -- leases: see `session.proxy.Home` ------------------------------------
@@ -307,11 +326,17 @@ class Channel:
         with self._lock:
             if self.closed:
                 return
-            events = self._monitor.events()
-            self._connected = self._connected or bool(events)
-            lost = any(not connected for connected, _ in events)
+            lost = False
+            for connected, _ in self._monitor.events():
+                # What ends before it has begun is tried again, by libzmq.
+                lost = lost or (self._connected and not connected)
+                self._connected = self._connected or connected
+            refused = None if self._connected else _why_refused(self._monitor.failures)
+            self._refused = refused is not None
         self.deliver()
-        if lost:
+        if refused is not None:
+            self.lose(refused)
+        elif lost:
             self.lose("has died")
 
     def farewell(self, what: str) -> Callable[[], object]:
@@ -342,7 +367,8 @@ class Channel:
             if self.closed:
                 return
             what = self._farewell or what
-            self.gone = ServerDisconnected(f"{self.server} {what}")
+            kind = AuthenticationError if self._refused else ServerDisconnected
+            self.gone = kind(f"{self.server} {what}")
             self._released.clear()
             if self._stream is not None:
                 self._stream.close()

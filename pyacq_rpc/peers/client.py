@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
 from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options, check_timeout
+from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from .conversation import Conversation
@@ -44,11 +45,16 @@ class RPCClient:
         other would wait for ever.
     serializer : {'msgpack', 'json'}
         How messages are written.
+    key : str or path, optional
+        The file with the server's key; by default the user's own. It is
+        remembered for the address.
 
     Raises
     ------
     ValueError
-        If the address or the serializer is none.
+        If the address or the serializer is none, or the file holds no key.
+    OSError
+        If the key cannot be read, or others could read it too.
 
     Examples
     --------
@@ -63,7 +69,11 @@ class RPCClient:
     """
 
     def __init__(
-        self, address: str | bytes, reentrant: bool = True, serializer: str = "msgpack"
+        self,
+        address: str | bytes,
+        reentrant: bool = True,
+        serializer: str = "msgpack",
+        key: KeyOrPath | None = None,
     ) -> None:
         self.address = clean_address(address)
         self.reentrant = reentrant
@@ -71,8 +81,10 @@ class RPCClient:
         self._runtime = current()
         self._in_watcher = self._runtime.watcher.is_current()
         self._thread = self._runtime.thread()
+        codec = codec_named(serializer)
+        self._runtime.key_for(self.address, key)
         self._conversation = Conversation(
-            self._runtime, self._thread, self.address, codec_named(serializer), self._leave_thread
+            self._runtime, self._thread, self.address, codec, self._leave_thread
         )
         self.channel = self._conversation.channel
         self._thread.made.add(self)

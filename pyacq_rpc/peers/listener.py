@@ -14,6 +14,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..transport.direct import DirectListener, is_available
+from ..transport.keys import KeyOrPath
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
@@ -45,6 +46,8 @@ class Listener:
     runtime : Runtime
     address : str or bytes
         Where to listen; ``*`` for the port takes any that is free.
+    key : Key or str or path, optional
+        The server's key, or the file with it; by default the user's.
 
     Attributes
     ----------
@@ -63,13 +66,20 @@ class Listener:
         If it cannot listen there.
     """
 
-    def __init__(self, runtime: Runtime, address: str | bytes) -> None:
+    def __init__(
+        self, runtime: Runtime, address: str | bytes, key: KeyOrPath | None = None
+    ) -> None:
         self._runtime = runtime
         self._lock = threading.RLock()
         self.closed = False
         self._ended = threading.Event()
-        self._socket = bind_router(runtime.context, clean_address(address))
+        asked = clean_address(address)
+        own = runtime.key_for(asked, key)
+        if own is not None:
+            runtime.guard()
+        self._socket = bind_router(runtime.context, asked, own)
         self.address = endpoint(self._socket)
+        runtime.key_for(self.address, own)
         self._direct = _listen_direct() if runtime.direct else None
         self._monitor = Monitor(self._socket)
         self._waker = Waker()

@@ -92,4 +92,4 @@ class PendingRequests(dict[int, Pending]):
         for request_id, pending in list(self.items()):
             if not pending.answered:
                 self.pop(request_id, None)
-                pending.fail(ServerDisconnected(*error.args))
+                pending.fail(type(error)(*error.args))

@@ -21,6 +21,8 @@ import zmq
 from ..errors import ServerDisconnected
 from ..late_logging import getLogger
 from ..session.leases import new_token
+from ..transport.gate import Gate
+from ..transport.keys import Key, KeyOrPath, key_path, user_key
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from .main_thread import call_at_its_end
@@ -121,6 +123,51 @@ class Runtime:
         self.waiting: set[object] = set()  # who waits for an answer now
         self._closing = False
         self.closed = False
+        self._key: Key | None = None
+        self._keys: dict[str, Key] = {}  # of servers that have another one, by address
+        self._gate: Gate | None = None
+
+    def use_key(self, key: Key) -> None:
+        """Take this for the user's key, instead of what the file holds."""
+        self._key = key
+
+    def key_for(self, address: str, key: KeyOrPath | None = None) -> Key | None:
+        """Return the key for a server at this address.
+
+        Parameters
+        ----------
+        address : str
+        key : Key or str or path, optional
+            What the user says; it is remembered for that address.
+
+        Returns
+        -------
+        Key or None
+            None within a process, where nobody else is.
+
+        Raises
+        ------
+        OSError, ValueError
+            As for `transport.keys.user_key`.
+        """
+        if address.startswith("inproc:"):
+            return None
+        with self.lock:
+            if key is not None:
+                found = key if isinstance(key, Key) else user_key(key_path(key))
+                self._keys[address] = found
+                return found
+            if address in self._keys:
+                return self._keys[address]
+            if self._key is None:
+                self._key = user_key(key_path())
+            return self._key
+
+    def guard(self) -> None:
+        """See to it that those who connect to our servers are judged."""
+        with self.lock:
+            if self._gate is None:
+                self._gate = Gate(self.context, _admits)
 
     @property
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:
@@ -362,6 +409,8 @@ class Runtime:
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
         self._close_clients()
+        if self._gate is not None:
+            self._gate.close()
         self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)
         if self._context is not None:
@@ -392,6 +441,10 @@ class Runtime:
             server.close()
         for client in clients:
             client.thread_ended()
+
+
+def _admits(server: bytes, client: bytes) -> bool:
+    return server == client
 
 
 def _max_sockets() -> int:

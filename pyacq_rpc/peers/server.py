@@ -18,6 +18,7 @@ from ..session.dispatch import Dispatcher, UserError
 from ..session.leases import ObjectTable, new_token
 from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
+from ..transport.keys import KeyOrPath
 from ..wire.messages import Reference, Target
 from .exchange import reference_to
 from .listener import Listener
@@ -44,6 +45,9 @@ class ServerCore:
         What the server is called in logs and error messages.
     policy : Policy, optional
         Decides what peers may do.
+    key : Key or str or path, optional
+        What clients have to have to connect, or the file with it; by default
+        the user's key.
 
     Attributes
     ----------
@@ -63,9 +67,10 @@ class ServerCore:
         address: str | bytes = "tcp://127.0.0.1:*",
         name: str | None = None,
         policy: Policy | None = None,
+        key: KeyOrPath | None = None,
     ) -> None:
         self.runtime = current()
-        self.listener = Listener(self.runtime, address)
+        self.listener = Listener(self.runtime, address, key)
         self.address = self.listener.address
         self.name = name or f"server-{self.address.rpartition(':')[2]}"
         self.server_id = new_token()

@@ -13,6 +13,15 @@ UNBIND_TIMEOUT = 1000
 """Milliseconds to wait for the address to be free."""
 
 
+_FAILURES = frozenset(
+    {
+        zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+        zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+        zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+    }
+)
+
+
 class Monitor:
     """The connection events of one socket.
 
@@ -26,11 +35,16 @@ class Monitor:
     fd : int
         Readable when there may be events. It is edge-triggered: there is no
         edge before `events` has been called once.
+    failures : list of int
+        The handshakes that have failed, as numbers of their events.
     """
 
     _EVENTS = (
         zmq.EVENT_ACCEPTED
         | zmq.EVENT_HANDSHAKE_SUCCEEDED
+        | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | zmq.EVENT_HANDSHAKE_FAILED_AUTH
         | zmq.EVENT_DISCONNECTED
         | zmq.EVENT_CLOSED
     )
@@ -40,6 +54,7 @@ class Monitor:
         self._events = socket.get_monitor_socket(self._EVENTS)
         self._events.linger = 0
         self.fd = int(self._events.fd)
+        self.failures: list[int] = []
 
     def events(self) -> list[tuple[bool, int]]:
         """Return what has happened since: (connected or not, descriptor).
@@ -54,7 +69,9 @@ class Monitor:
             except zmq.Again:
                 return found
             event = parse_monitor_message(parts)
-            if event["event"] != zmq.EVENT_CLOSED:
+            if event["event"] in _FAILURES:
+                self.failures.append(event["event"])
+            elif event["event"] != zmq.EVENT_CLOSED:
                 found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
 
     def unbind(self) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import zmq
 
+from .keys import Key, be_client, be_server
+
 __all__ = ["FrameSocket", "bind_router", "clean_address", "connect_dealer", "endpoint"]
 
 HEARTBEAT_INTERVAL = 1500
@@ -72,8 +74,18 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def bind_router(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]:
+def bind_router(
+    context: zmq.Context[Any], address: str, key: Key | None = None
+) -> zmq.Socket[bytes]:
     """Return a ROUTER socket that listens at `address`.
+
+    Parameters
+    ----------
+    context : zmq.Context
+    address : str
+    key : Key, optional
+        The server's. Everything is encrypted then, and a `gate.Gate` has to
+        say who may connect.
 
     Raises
     ------
@@ -85,6 +97,8 @@ def bind_router(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]:
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        if key is not None:
+            be_server(socket, key)
         socket.bind(address)
     except zmq.ZMQError as error:
         socket.close(linger=0)
@@ -92,10 +106,19 @@ def bind_router(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]:
     return socket
 
 
-def connect_dealer(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]:
+def connect_dealer(
+    context: zmq.Context[Any], address: str, key: Key | None = None
+) -> zmq.Socket[bytes]:
     """Return a DEALER socket that is on its way to `address`.
 
     Its identity is left to the ROUTER, which makes a random one.
+
+    Parameters
+    ----------
+    context : zmq.Context
+    address : str
+    key : Key, optional
+        The client's, which has to be the server's too.
 
     Raises
     ------
@@ -105,6 +128,8 @@ def connect_dealer(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     try:
         _common(socket)
+        if key is not None:
+            be_client(socket, key)
         socket.connect(address)
     except zmq.ZMQError as error:
         socket.close(linger=0)

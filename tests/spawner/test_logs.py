@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import zmq
-from conftest import eventually
+from conftest import eventually, with_key
 
 import pyacq_rpc
+from pyacq_rpc.transport.keys import be_server, key_path, user_key
 from spawner import LogServer, ProcessSpawner, get_log_address, start_log_server
 from spawner.logs import LogSender
 
@@ -160,7 +161,7 @@ def test_tracebacks_travel_as_text(logger, records):
 def test_garbage_is_dropped_and_told(logger, records, caplog):
     with LogServer(logger) as server:
         context = zmq.Context()
-        push = context.socket(zmq.PUSH)
+        push = with_key(context.socket(zmq.PUSH))
         push.connect(server.address)
         for data in (b"", b"\xff", b"[]", b"{}", b'{"name": 1}', b'{"name":"a","msg":"b"}'):
             push.send(data)
@@ -191,7 +192,7 @@ def test_garbage_is_dropped_and_told(logger, records, caplog):
 def test_no_message_ends_the_server_or_holds_others_back(logger, records, caplog, data):
     with LogServer(logger) as server:
         context = zmq.Context()
-        push = context.socket(zmq.PUSH)
+        push = with_key(context.socket(zmq.PUSH))
         push.connect(server.address)
         push.send(data)
         push.send(record_bytes(msg="good", thread=None, extra="left out"))
@@ -281,6 +282,8 @@ def test_a_congested_sender_drops_and_says_how_many(tmp_path, monkeypatch):
     context = zmq.Context()
     pull = context.socket(zmq.PULL)
     pull.rcvhwm = 10
+    be_server(pull, user_key(key_path()))
+    pull.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
     pull.bind(f"ipc://{tmp_path}/log")
     sender = LogSender(f"ipc://{tmp_path}/log", "here")
     for _ in range(2000):

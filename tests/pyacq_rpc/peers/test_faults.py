@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from conftest import eventually, open_descriptors, settled
+from conftest import eventually, open_descriptors, settled, with_key
 from things import Thing, open_after_a_moment
 
 from pyacq_rpc import (
@@ -243,7 +243,7 @@ def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thi
     thread.start()
     other["far"] = thing  # a proxy of `server`'s
     far_before = len(server.table._grants)
-    with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
+    with zmq.Context() as context, with_key(context.socket(zmq.DEALER)) as raw:
         raw.linger = 0
         raw.connect(other.address)
         codec = codec_named("json")
@@ -260,7 +260,7 @@ def test_grants_to_a_client_that_dies_before_it_claims_are_withdrawn(server, thi
 def test_a_client_that_comes_and_goes_while_the_server_is_busy_is_forgotten(server, thing):
     blocker = thing.wait(_sync="async")
     for _ in range(3):
-        with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
+        with zmq.Context() as context, with_key(context.socket(zmq.DEALER)) as raw:
             raw.linger = 500
             raw.connect(server.address)
             raw.send_multipart(codec_named("msgpack").encode(Hello(1, "x", {}), None))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import zmq
-from conftest import eventually, open_descriptors
+from conftest import eventually, open_descriptors, with_key
 from things import Thing
 
 import pyacq_rpc
@@ -20,7 +20,7 @@ from pyacq_rpc.wire.messages import Failure, Hello, Request, Result, Welcome
 def raw(server):
     """A plain DEALER socket that is connected to the server."""
     context = zmq.Context()
-    socket = context.socket(zmq.DEALER)
+    socket = with_key(context.socket(zmq.DEALER))
     socket.linger = 0
     socket.rcvtimeo = 10_000
     socket.connect(server.address)

@@ -286,9 +286,11 @@ def parse(fields: object) -> Message:
     if not isinstance(fields, list) or not fields:
         raise ProtocolError("a message is a non-empty list")
     kind = fields[0]
-    if kind == RESULT and len(fields) == 3 and type(kind) is type(fields[1]) is int:
+    # Its type first: other things, arrays for one, have a mind of their own about ``==``.
+    is_known = type(kind) is int and 0 <= kind < len(_LAYOUT)
+    if is_known and kind == RESULT and len(fields) == 3 and type(fields[1]) is int:
         return make(Result, fields[1:])
-    if type(kind) is not int or not 0 <= kind < len(_LAYOUT):
+    if not is_known:
         raise ProtocolError(f"unknown kind of message: {_short(kind)}")
     if kind == REQUEST and len(fields) == 5:
         _, number, action, reply, options = fields

@@ -142,3 +142,23 @@ def test_what_is_no_message_breaks_the_protocol(fields):
     with pytest.raises(ProtocolError) as caught:
         parse(fields)
     assert len(str(caught.value)) < 500
+
+
+class Contrary:
+    """Compares as arrays do: without a yes or no."""
+
+    def __eq__(self, other):
+        raise ValueError("the truth value is ambiguous")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_what_does_not_like_to_be_compared_is_no_message(place):
+    fields = [3, 1, None]
+    fields[place] = Contrary()
+    if place == 2:
+        assert parse(fields) == (1, fields[2])
+    else:
+        with pytest.raises(ProtocolError):
+            parse(fields)

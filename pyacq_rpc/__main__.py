@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyacq_rpc import __version__
+from pyacq_rpc.people import key_commands
 
 __all__ = ["main"]
 
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the plot goes (default: %(default)s)",
     )
     demo.set_defaults(run=_demo)
+    key_commands.add_parser(commands)
     return parser
 
 

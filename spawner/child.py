@@ -64,12 +64,11 @@ def main(config: dict[str, Any]) -> None:
 
 def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc import RPCServer
+    from pyacq_rpc.peers.runtime import current
+    from pyacq_rpc.transport.keys import Key
 
-    if config["key"]:
-        from pyacq_rpc.peers.runtime import current
-        from pyacq_rpc.transport.keys import Key
-
-        current().use_key(Key(*(part.encode() for part in config["key"])))
+    public, secret, servers, path = config["key"]
+    current().use_key(Key(public.encode(), secret.encode(), servers.encode(), path))
     name: str = config["name"]
     if config["log_addr"]:
         from . import logs

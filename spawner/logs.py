@@ -218,9 +218,8 @@ class LogServer:
         self._socket = current().context.socket(zmq.PULL)
         self._socket.rcvhwm = QUEUE_LENGTH
         self._socket.linger = 0
-        key = current().key_for(address)
-        if key is not None:
-            be_server(self._socket, key)
+        if not address.startswith("inproc:"):
+            be_server(self._socket, current().own_key())
             current().guard()
         self._socket.bind(address)
         self.address = endpoint(self._socket)

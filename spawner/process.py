@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import ServerLink, current
-from pyacq_rpc.transport.keys import Key
 from pyacq_rpc.transport.sockets import clean_address
 
 from .family import Family
@@ -126,12 +125,13 @@ class ProcessSpawner(ProcessOwner):
         # Whatever needs a thread later has it from now on: a thread cannot be
         # started any more when the interpreter exits.
         _ = current().watcher
+        own_key = current().own_key()
         config = {
             "name": self.name,
             "address": clean_address(address),
             "log_addr": self._log_addr,
             "log_level": log_level,
-            "key": _texts(current().key_for(clean_address(address))),
+            "key": [part if isinstance(part, str) else part.decode() for part in own_key],
         }
         starter: Starter
         if template is None:
@@ -258,7 +258,3 @@ class ProcessSpawner(ProcessOwner):
                 current().server_ended(self._link)
             self._process.give_back()
             self._clean = True
-
-
-def _texts(key: Key | None) -> list[str] | None:
-    return None if key is None else [key.public.decode(), key.secret.decode()]

@@ -74,7 +74,7 @@ class Listener:
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
-        own = runtime.key_for(asked, key)
+        own = None if asked.startswith("inproc:") else runtime.own_key(key)
         if own is not None:
             runtime.guard()
         self._socket = bind_router(runtime.context, asked, own)

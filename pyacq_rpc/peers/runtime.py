@@ -22,7 +22,7 @@ from ..errors import ServerDisconnected
 from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..transport.gate import Gate
-from ..transport.keys import Key, KeyOrPath, key_path, user_key
+from ..transport.keys import Key, KeyOrPath, host_key, key_path, user_key
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from .main_thread import call_at_its_end
@@ -131,19 +131,36 @@ class Runtime:
         """Take this for the user's key, instead of what the file holds."""
         self._key = key
 
+    def own_key(self, key: KeyOrPath | None = None) -> Key:
+        """Return what servers here have for their key.
+
+        Parameters
+        ----------
+        key : Key or str or path, optional
+            What the user says; by default it is the user's key.
+
+        Raises
+        ------
+        OSError, ValueError
+            As for `transport.keys.user_key`.
+        """
+        if isinstance(key, Key):
+            return key
+        if key is not None:
+            return user_key(key_path(key))
+        with self.lock:
+            if self._key is None:
+                self._key = user_key(key_path())
+            return self._key
+
     def key_for(self, address: str, key: KeyOrPath | None = None) -> Key | None:
-        """Return the key for a server at this address.
+        """Return the key for a server at this address, or None within a process.
 
         Parameters
         ----------
         address : str
         key : Key or str or path, optional
             What the user says; it is remembered for that address.
-
-        Returns
-        -------
-        Key or None
-            None within a process, where nobody else is.
 
         Raises
         ------
@@ -154,20 +171,22 @@ class Runtime:
             return None
         with self.lock:
             if key is not None:
-                found = key if isinstance(key, Key) else user_key(key_path(key))
-                self._keys[address] = found
-                return found
-            if address in self._keys:
-                return self._keys[address]
-            if self._key is None:
-                self._key = user_key(key_path())
-            return self._key
+                self._keys[address] = self.own_key(key)
+            elif address not in self._keys:
+                own = self.own_key()
+                self._keys[address] = host_key(own.path, address) or own
+            return self._keys[address]
+
+    def _admits(self, server: bytes, client: bytes) -> bool:
+        with self.lock:
+            keys = [*self._keys.values(), *([self._key] if self._key is not None else [])]
+        return any(key.public == server and key.admits(client) for key in keys)
 
     def guard(self) -> None:
         """See to it that those who connect to our servers are judged."""
         with self.lock:
             if self._gate is None:
-                self._gate = Gate(self.context, _admits)
+                self._gate = Gate(self.context, self._admits)
 
     @property
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:
@@ -441,10 +460,6 @@ class Runtime:
             server.close()
         for client in clients:
             client.thread_ended()
-
-
-def _admits(server: bytes, client: bytes) -> bool:
-    return server == client
 
 
 def _max_sockets() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import NamedTuple, Union
 
 import zmq
@@ -19,8 +20,13 @@ __all__ = [
     "KeyOrPath",
     "be_client",
     "be_server",
+    "export_key",
+    "host_key",
+    "import_key",
     "key_path",
     "load_key",
+    "peers",
+    "revoke_key",
     "user_key",
 ]
 
@@ -30,14 +36,33 @@ KEY_VARIABLE = "PYACQ_RPC_KEY"
 _LENGTH = 40
 """Of a CURVE key, in characters of Z85 (RFC 32)."""
 
+_PEERS = ".peers"
+"""What the name of the directory ends with that holds whom else a key admits."""
+
+_HOSTS = "hosts"
+"""The directory, beside the user's key, of the keys for other machines' servers."""
+
 _FILE = """\
-# The key of {user} for pyacq-rpc, a ZeroMQ CURVE certificate.
-# Whoever can read this file can run code as you: keep it to yourself.
+# The key of {who} for pyacq-rpc, a ZeroMQ CURVE certificate.
+# Whoever can read this file can run code as {whom}: keep it to yourself.
 
 curve
     public-key = "{public}"
     secret-key = "{secret}"
 """
+
+_SERVER = """\
+    server-key = "{server}"
+"""
+
+_PUBLIC = """\
+# Whoever has the secret half of this key may connect to the servers of this user.
+
+curve
+    public-key = "{public}"
+"""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
 class Key(NamedTuple):
@@ -46,10 +71,20 @@ class Key(NamedTuple):
     Attributes
     ----------
     public, secret : bytes
+    server : bytes
+        The public key of the servers that it is for: its own, for a user's.
+    path : str
+        The file that it was read from, if it was.
     """
 
     public: bytes
     secret: bytes
+    server: bytes
+    path: str = ""
+
+    def admits(self, client: bytes) -> bool:
+        """Whether a server with this key may be connected to by a client with that public key."""
+        return client == self.public or (bool(self.path) and client in peers(self.path).values())
 
 
 KeyOrPath = Union[Key, str, "os.PathLike[str]"]
@@ -66,8 +101,8 @@ def be_server(socket: zmq.Socket[bytes], key: Key) -> None:
 
 
 def be_client(socket: zmq.Socket[bytes], key: Key) -> None:
-    """Have a socket encrypt, for a server that has the same key; then connect it."""
-    socket.setsockopt(zmq.CURVE_SERVERKEY, key.public)
+    """Have a socket encrypt, for the servers that a key is for; then connect it."""
+    socket.setsockopt(zmq.CURVE_SERVERKEY, key.server)
     socket.setsockopt(zmq.CURVE_PUBLICKEY, key.public)
     socket.setsockopt(zmq.CURVE_SECRETKEY, key.secret)
 
@@ -109,7 +144,15 @@ def user_key(path: str) -> Key:
     try:
         return load_key(path)
     except FileNotFoundError:
-        _make(path)
+        try:
+            _make(path)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"your key cannot be made ({error.strerror}); say where it can be, with"
+                f" {KEY_VARIABLE} in the environment",
+                path,
+            ) from error
         return load_key(path)
 
 
@@ -118,17 +161,143 @@ def load_key(path: str) -> Key:
     with open(path, encoding="utf-8", errors="replace") as file:
         _check(path, os.fstat(file.fileno()))
         text = file.read(4096)
-    found: dict[str, bytes] = {}
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            found[name.strip()] = value.strip().strip("\"'").encode()
+    found = _fields(text)
     public, secret = found.get("public-key", b""), found.get("secret-key", b"")
     if len(public) != _LENGTH or len(secret) != _LENGTH or not _is_pair(public, secret):
         raise ValueError(
             f"{path} holds no key of pyacq-rpc; move it away, and another one will be made"
         )
-    return Key(public, secret)
+    return Key(public, secret, found.get("server-key", public), path)
+
+
+def host_key(path: str, address: str) -> Key | None:
+    """Return the key that was imported for the host of an address, if one was.
+
+    Parameters
+    ----------
+    path : str
+        Of the user's key.
+    address : str
+
+    Raises
+    ------
+    OSError, ValueError
+        As for `user_key`.
+    """
+    transport, _, where = address.partition("://")
+    host = where.rpartition(":")[0].strip("[]")
+    if transport != "tcp" or not _NAME.match(host):
+        return None
+    try:
+        return load_key(os.path.join(os.path.dirname(path), _HOSTS, host))
+    except FileNotFoundError:
+        return None
+
+
+def import_key(path: str, text: str, host: str) -> str:
+    """Keep a key that somebody has exported, for the servers on a host.
+
+    Parameters
+    ----------
+    path : str
+        Of the user's key.
+    text : str
+        What `export_key` has returned there.
+    host : str
+        As in the addresses of its servers.
+
+    Returns
+    -------
+    str
+        The file that it is in now.
+
+    Raises
+    ------
+    ValueError
+        If it is no such key, or the host cannot be one.
+    OSError
+        If it cannot be written.
+    """
+    found = _fields(text)
+    if not {"public-key", "secret-key", "server-key"} <= found.keys():
+        raise ValueError("this is no key that pyacq-rpc has exported")
+    kept = os.path.join(os.path.dirname(path), _HOSTS, _checked("host", host))
+    _write(kept, text, replace=True)
+    return kept
+
+
+def export_key(path: str, name: str) -> str:
+    """Return a new key for somebody else, who may connect to this user's servers with it.
+
+    Parameters
+    ----------
+    path : str
+        Of the user's key.
+    name : str
+        What it is called here, to `revoke_key` it.
+
+    Raises
+    ------
+    FileExistsError
+        If there is one of that name.
+    ValueError
+        If that cannot be a name.
+    """
+    own = user_key(path)
+    public, secret = (part.decode() for part in zmq.curve_keypair())
+    kept = os.path.join(path + _PEERS, _checked("name", name))
+    if os.path.exists(kept):
+        raise FileExistsError(
+            f"there is a key called {name} already; revoke it, or take another name"
+        )
+    _write(kept, _PUBLIC.format(public=public))
+    whole = _FILE.format(
+        who=f"{name}, from {_user_name()},", whom=_user_name(), public=public, secret=secret
+    )
+    return whole + _SERVER.format(server=own.public.decode())
+
+
+def revoke_key(path: str, name: str) -> None:
+    """Let whoever has that key connect no more. Connections that are open stay.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none of that name.
+    """
+    kept = os.path.join(path + _PEERS, _checked("name", name))
+    try:
+        os.unlink(kept)
+    except FileNotFoundError:
+        known = ", ".join(peers(path)) or "none"
+        raise FileNotFoundError(f"there is no key called {name}; known: {known}") from None
+
+
+def peers(path: str) -> dict[str, bytes]:
+    """Return whom else a key admits: the names, and their public keys."""
+    found: dict[str, bytes] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in sorted(os.listdir(path + _PEERS)):
+            with contextlib.suppress(OSError), open(os.path.join(path + _PEERS, name)) as file:
+                fields = _fields(file.read(4096))
+                if len(fields.get("public-key", b"")) == _LENGTH:
+                    found[name] = fields["public-key"]
+    return found
+
+
+def _fields(text: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            found[name.strip()] = value.strip().strip("\"'").encode()
+    return found
+
+
+def _checked(what: str, name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} is no {what}: letters, digits, dots and dashes, please")
+    return name
 
 
 def _is_pair(public: bytes, secret: bytes) -> bool:
@@ -151,16 +320,25 @@ def _check(path: str, found: os.stat_result) -> None:
 
 
 def _make(path: str) -> None:
-    """Write a new key, whole or not at all; another process may be doing the same."""
-    public, secret = zmq.curve_keypair()
-    text = _FILE.format(user=_user_name(), public=public.decode(), secret=secret.decode())
+    public, secret = (part.decode() for part in zmq.curve_keypair())
+    user = _user_name()
+    _write(path, _FILE.format(who=user, whom=user, public=public, secret=secret))
+
+
+def _write(path: str, text: str, replace: bool = False) -> None:
+    """Write a file, whole or not at all; another process may be doing the same."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
-    draft = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
+    draft = os.path.join(
+        os.path.dirname(path), f".{os.path.basename(path)}-{os.getpid()}-{os.urandom(4).hex()}"
+    )
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
-        with contextlib.suppress(FileExistsError):  # the other one was first
-            _link(draft, path)
+        if replace:
+            os.replace(draft, path)
+        else:
+            with contextlib.suppress(FileExistsError):  # the other one was first
+                _link(draft, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)

@@ -40,6 +40,11 @@ def call_as(address, begin="", **kwds):
     return told, float(seconds)
 
 
+def new_key():
+    public, secret = zmq.curve_keypair()
+    return Key(public, secret, public)
+
+
 def test_the_same_user_just_gets_in(server):
     told, _ = call_as(server.address, cwd=ROOT)
     assert told == "pong"
@@ -86,8 +91,8 @@ def test_another_user_does_not(server, client):
 
 @pytest.mark.parametrize("kind", ["no key", "own key", "server's public key only"])
 def test_a_plain_peer_gets_no_word(server, client, kind):
-    own = Key(*zmq.curve_keypair())
-    theirs = server.runtime.key_for(server.address)
+    own = new_key()
+    theirs = server.runtime.own_key()
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.linger = 0
         if kind == "own key":
@@ -104,10 +109,10 @@ def test_a_plain_peer_gets_no_word(server, client, kind):
 
 def test_a_client_without_the_user_s_key_that_knows_the_server_s_is_told_why(server):
     """As it knows that one, libzmq can tell it what the gate has said."""
-    theirs = server.runtime.key_for(server.address)
+    theirs = server.runtime.own_key()
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.linger = 0
-        be_client(stranger, Key(*zmq.curve_keypair()))
+        be_client(stranger, new_key())
         stranger.curve_serverkey = theirs.public
         events = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         stranger.connect(server.address)

@@ -35,7 +35,15 @@ def test_only_the_user_can_read_it(path):
 
 def test_it_is_a_certificate_of_zmq(path):
     key = user_key(path)
-    assert zmq.auth.load_certificate(path) == key
+    assert zmq.auth.load_certificate(path) == (key.public, key.secret)
+
+
+def test_where_it_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        OSError, match="your key cannot be made .*; say where it can be, with PYACQ"
+    ):
+        user_key(str(tmp_path / "file" / "key"))
 
 
 def test_all_who_make_it_at_once_have_the_same(path):

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from typing import Any, Literal
 
-from .forked import ForkedProcess
+from .forked import ForkedProcess, close_all
 from .interpreter import environment, search_path
 from .template import NodeTemplate
 
@@ -77,30 +77,34 @@ class Fork:
         """Start a process; see `Starter.launch`."""
         template = self._template
         told = json.dumps({**self._config, **config}).encode()
-        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        theirs: list[int] = []
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as failed:
+            failed.callback(close_all, theirs)
             child_stdin, stdin = _pipe(ours, theirs, "wb")
             child_stderr, stderr = _pipe(ours, theirs, "rb")
             child_stdout, captured = _stdout(stdout, ours, theirs)
             channel, child_channel = socket.socketpair()
             ours.enter_context(channel)
-            theirs.enter_context(child_channel)
+            theirs.append(child_channel.detach())
             # Ours stay open until the template has its own: macOS may lose others.
-            child_report = os.dup(report_fd)
-            theirs.callback(os.close, child_report)
+            theirs.append(os.dup(report_fd))
             # Not over stdin: the kernel tells the node about anything that happens to
             # that pipe, and may still be about to tell of a write when it is asked to.
-            child_config = theirs.enter_context(tempfile.TemporaryFile(buffering=0))
-            child_config.write(told)
-            child_config.seek(0)
+            with tempfile.TemporaryFile(buffering=0) as file:
+                file.write(told)
+                file.seek(0)
+                theirs.append(os.dup(file.fileno()))
+            child_channel_fd, child_report, child_config = theirs[-3:]
             proc = ForkedProcess(
                 [self.how],
                 stdin,
                 captured,
                 stderr,
                 channel,
-                theirs.pop_all(),
+                theirs,
                 template.node_ended,
             )
+            failed.pop_all()
             try:
                 template.fork(
                     proc,
@@ -109,8 +113,8 @@ class Fork:
                         child_stdout,
                         child_stderr,
                         child_report,
-                        child_config.fileno(),
-                        child_channel.fileno(),
+                        child_config,
+                        child_channel_fd,
                     ],
                 )
             except BaseException as error:
@@ -128,17 +132,17 @@ class Fork:
 
 
 def _pipe(
-    ours: contextlib.ExitStack, theirs: contextlib.ExitStack, mode: Literal["rb", "wb"]
+    ours: contextlib.ExitStack, theirs: list[int], mode: Literal["rb", "wb"]
 ) -> tuple[int, io.FileIO]:
     """Return their end of a new pipe, and ours, which is open in this mode."""
     reading, writing = os.pipe()
     mine, yours = (reading, writing) if mode == "rb" else (writing, reading)
-    theirs.callback(os.close, yours)
+    theirs.append(yours)
     return yours, ours.enter_context(open(mine, mode, buffering=0))
 
 
 def _stdout(
-    stdout: int | None, ours: contextlib.ExitStack, theirs: contextlib.ExitStack
+    stdout: int | None, ours: contextlib.ExitStack, theirs: list[int]
 ) -> tuple[int, io.FileIO | None]:
     """Return what is to be the node's stdout, and our end if that is a pipe."""
     if stdout == subprocess.PIPE:
@@ -148,7 +152,7 @@ def _stdout(
             os.fstat(1)
             return 1, None
     null = os.open(os.devnull, os.O_WRONLY)
-    theirs.callback(os.close, null)
+    theirs.append(null)
     return null, None
 
 

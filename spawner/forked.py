@@ -8,6 +8,7 @@ so that it reads as closed when both have ended: then nobody can tell the code.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import io
 import math
@@ -21,7 +22,7 @@ from collections.abc import Callable, Sequence
 
 from pyacq_rpc.transport.waiting import wait_readable
 
-__all__ = ["DESCRIPTORS", "ORDER", "UNKNOWN_EXIT_CODE", "ForkedProcess"]
+__all__ = ["DESCRIPTORS", "ORDER", "UNKNOWN_EXIT_CODE", "ForkedProcess", "close_all"]
 
 ORDER = b"f"
 """What a template is told for a fork, together with the descriptors that it is to have."""
@@ -49,8 +50,8 @@ class ForkedProcess:
         The reading ends, of what is a pipe.
     channel : socket.socket
         Where the template tells its process id, then its exit code.
-    theirs : contextlib.ExitStack
-        Closes our copies of its ends, once it has its own.
+    theirs : list of int
+        Our copies of its descriptors, to be closed once it has its own.
     on_end : callable
         Called once, when it is known to have ended.
 
@@ -69,7 +70,7 @@ class ForkedProcess:
         stdout: io.FileIO | None,
         stderr: io.FileIO | None,
         channel: socket.socket,
-        theirs: contextlib.ExitStack,
+        theirs: list[int],
         on_end: Callable[[ForkedProcess], object],
     ) -> None:
         self.args = args
@@ -114,7 +115,7 @@ class ForkedProcess:
             raise ConnectionError
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
-        self._theirs.close()
+        close_all(self._theirs)
         self.pid = pid
         return True
 
@@ -180,9 +181,19 @@ class ForkedProcess:
     def close(self) -> None:
         """Give the channel back; it has ended, or was given up."""
         with self._lock:
-            self._theirs.close()
+            close_all(self._theirs)
             self._channel.close()
 
     def abandon(self) -> None:
         """Let go of the channel in the child of a fork: the process is not ours."""
         self._channel.close()  # without the lock, which another thread may have had
+
+
+def close_all(descriptors: list[int]) -> None:
+    """Close descriptors, and take them from the list.
+
+    An interrupt leaves each either closed or in the list: Python runs no signal
+    handlers within ``map``.
+    """
+    with contextlib.suppress(IndexError):
+        collections.deque(map(os.close, iter(descriptors.pop, None)), maxlen=0)

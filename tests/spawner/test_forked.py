@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from spawner.forked import UNKNOWN_EXIT_CODE, ForkedProcess
+from spawner.forked import UNKNOWN_EXIT_CODE, ForkedProcess, close_all
 
 
 class Template:
@@ -22,12 +22,10 @@ class Template:
         self.channel, self.theirs = socket.socketpair()
         self.reading, self.writing = os.pipe()  # reads as closed when the template has ended
         self.ended: list[ForkedProcess] = []
-        self.closed: list[bool] = []
-        theirs = contextlib.ExitStack()
-        theirs.callback(self.closed.append, True)
+        self.descriptors = [os.open(os.devnull, os.O_RDONLY)]
         stdin = io.FileIO(os.devnull, "wb")
         self.proc = ForkedProcess(
-            ["it"], stdin, None, None, self.channel, theirs, self.ended.append
+            ["it"], stdin, None, None, self.channel, self.descriptors, self.ended.append
         )
 
     def say(self, number: int) -> None:
@@ -62,7 +60,7 @@ def child(template):
 class TestItsId:
     def test_is_awaited(self, template, child):
         assert template.proc.pid == child.pid
-        assert template.closed == [True]  # it has the descriptors now
+        assert template.descriptors == []  # it has them now
 
     def test_may_take_too_long(self, template):
         assert not template.proc.await_pid(template.reading, 0.01)
@@ -151,3 +149,22 @@ class TestSignals:
         child.kill()
         child.wait(10)
         template.proc.terminate()
+
+
+def test_an_interrupt_loses_no_descriptor(monkeypatch):
+    class Interrupt(Exception):
+        pass
+
+    closed = []
+
+    def close_and_interrupt(fd):
+        closed.append(fd)
+        raise Interrupt
+
+    monkeypatch.setattr(os, "close", close_and_interrupt)
+    descriptors = [5, 6, 7]
+    while descriptors:
+        with pytest.raises(Interrupt):
+            close_all(descriptors)
+        assert sorted([*closed, *descriptors]) == [5, 6, 7]
+    close_all(descriptors)

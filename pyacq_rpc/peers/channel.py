@@ -56,8 +56,9 @@ def _why_refused(failures: list[int]) -> str | None:
         return "does not speak this protocol with a key: it is something else, or an older version"
     if failures.count(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL) >= _TRIES:
         return (
-            "has another key than you: it is another user's, or on another machine, whose key you"
-            " need then; say which file holds it with key=..., or in PYACQ_RPC_KEY"
+            "has another key than you, or is something else. Is it another user's? On another"
+            " machine? Then you need a key from there: see 'pyacq-rpc key --help'. If you have it"
+            " in another file, say so with key=... or PYACQ_RPC_KEY"
         )
     return None
 

@@ -13,6 +13,7 @@ thread comes first, without any lock, since that may run the user's code.
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import threading
 import time
@@ -244,7 +245,8 @@ class Channel:
         """Send a message that need not wait for those before it."""
         with self._lock:
             if not self.closed:
-                self._frames.send(self._codec.encode(message, refuse))
+                with contextlib.suppress(zmq.Again):
+                    self._frames.send(self._codec.encode(message, refuse))
                 self._read()
         self.deliver()
 
@@ -410,7 +412,8 @@ class Channel:
     def _put(self, message: messages.Message) -> None:
         frames = self._codec.encode(message, refuse)
         if self._stream is None:
-            self._frames.send(frames)
+            with contextlib.suppress(zmq.Again):  # refused already, as the monitor will tell
+                self._frames.send(frames)
         else:
             self._stream.send(frames)
 

@@ -185,8 +185,14 @@ class Runtime:
     def guard(self) -> None:
         """See to it that those who connect to our servers are judged."""
         with self.lock:
-            if self._gate is None:
+            if self._gate is not None:
+                return
+            try:
                 self._gate = Gate(self.context, self._admits)
+            except RuntimeError:
+                # When the interpreter is ending, nobody need be let in.
+                if _main_thread_is_watched():
+                    raise
 
     @property
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:

@@ -34,6 +34,11 @@ class Gate:
     admits : callable
         Whether a server may be connected to by a client, by their public
         keys in Z85.
+
+    Raises
+    ------
+    RuntimeError
+        If no thread can be started any more.
     """
 
     def __init__(self, context: zmq.Context[Any], admits: Callable[[bytes, bytes], bool]) -> None:
@@ -44,7 +49,12 @@ class Gate:
         self._waker = Waker()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="pyacq-rpc gate", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._socket.close()
+            self._waker.close()
+            raise
 
     def _run(self) -> None:
         fds = [int(self._socket.fd), self._waker.fd]

@@ -16,7 +16,7 @@ __all__ = ["FLOATS_PER_MEGABYTE", "IN_FLIGHT", "Item", "Thing", "random_array"]
 FLOATS_PER_MEGABYTE = 125_000
 
 IN_FLIGHT = 20
-"""Calls that each client of a crowd has on their way, where it can have several."""
+"""Calls that each client of a crowd has on their way, if it can have several."""
 
 
 @functools.cache

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import crowd, memory, serving
+from ..things import IN_FLIGHT
 
-__all__ = ["Contender"]
+__all__ = ["Contender", "Pipelining"]
 
 
 class Contender:
@@ -139,3 +140,33 @@ class Contender:
     def pause(self, seconds: float) -> None:
         """Let the others run for a while."""
         time.sleep(seconds)
+
+
+class Pipelining(Contender):
+    """A contender that can have several calls on their way.
+
+    A subclass says how (`several`), and of how many, at most, that is wise.
+    """
+
+    window: ClassVar[int]
+
+    @staticmethod
+    def several(thing: Any, count: int) -> None:
+        """Make so many calls of a thing at once, then look at their results."""
+        raise NotImplementedError
+
+    def pipeline(self, count: int) -> None:
+        """Make so many calls."""
+        for begin in range(0, count, self.window):
+            self.several(self.thing, min(self.window, count - begin))
+
+    @contextlib.contextmanager
+    def joined(self, address: str) -> Iterator[Callable[[], int]]:
+        """Enter as one client of a crowd, with `IN_FLIGHT` calls on their way."""
+        with self.connected(address) as thing:
+
+            def call() -> int:
+                self.several(thing, IN_FLIGHT)
+                return IN_FLIGHT
+
+            yield call

@@ -6,17 +6,17 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pyacq_rpc import RPCClient, RPCServer, reset
 from spawner import NodeTemplate, ProcessSpawner
 
 from .. import serving
-from ..things import FLOATS_PER_MEGABYTE, IN_FLIGHT, Thing, random_array
+from ..things import FLOATS_PER_MEGABYTE, Thing, random_array
 from ..weighing import weigh
 from . import OURS
-from .base import Contender
+from .base import Pipelining
 
 __all__ = ["Ours"]
 
@@ -24,10 +24,11 @@ _CHUNK = 1000
 """Proxies that arrive together: more would take longer than a call may."""
 
 
-class Ours(Contender):
+class Ours(Pipelining):
     """Calls of an object in a spawned process."""
 
     name = OURS
+    window = 10_000
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -45,18 +46,6 @@ class Ours(Contender):
         assert client is not None
         yield client["thing"]
         client.close()
-
-    @contextlib.contextmanager
-    def joined(self, address: str) -> Iterator[Callable[[], int]]:
-        with self.connected(address) as thing:
-
-            def call() -> int:
-                futures = [thing.add(1, 2, _sync="async") for _ in range(IN_FLIGHT)]
-                for future in futures:
-                    assert future.result() == 3
-                return IN_FLIGHT
-
-            yield call
 
     @functools.cached_property
     def _builtins(self) -> Any:
@@ -82,8 +71,8 @@ class Ours(Contender):
     def inproc(self) -> None:
         assert self._thread.add(1, 2) == 3
 
-    def pipeline(self, count: int) -> None:
-        thing = self.thing
+    @staticmethod
+    def several(thing: Any, count: int) -> None:
         futures = [thing.add(1, 2, _sync="async") for _ in range(count)]
         for future in futures:
             assert future.result() == 3

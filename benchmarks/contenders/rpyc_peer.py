@@ -17,7 +17,7 @@ from rpyc.utils.server import ThreadedServer
 from .. import serving
 from ..things import FLOATS_PER_MEGABYTE, Thing, random_array
 from ..weighing import weigh
-from .base import Contender
+from .base import Pipelining
 
 __all__ = ["RPyC"]
 
@@ -48,10 +48,11 @@ def _server(path: str) -> ThreadedServer:
     return server
 
 
-class RPyC(Contender):
+class RPyC(Pipelining):
     """Network references."""
 
     name = "RPyC"
+    window = _IN_FLIGHT
 
     @staticmethod
     def serve(address: str) -> None:
@@ -80,12 +81,12 @@ class RPyC(Contender):
     def inproc(self) -> None:
         assert self._thread.add(1, 2) == 3
 
-    def pipeline(self, count: int) -> None:
-        add = rpyc.async_(self.thing.add)
-        for begin in range(0, count, _IN_FLIGHT):
-            results = [add(1, 2) for _ in range(min(_IN_FLIGHT, count - begin))]
-            for result in results:
-                assert result.value == 3
+    @staticmethod
+    def several(thing: Any, count: int) -> None:
+        add = rpyc.async_(thing.add)
+        results = [add(1, 2) for _ in range(count)]
+        for result in results:
+            assert result.value == 3
 
     def fire(self, count: int) -> None:
         # Answers do come, and have to be read; there is no call without one.

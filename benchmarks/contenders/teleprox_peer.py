@@ -19,7 +19,7 @@ from teleprox.server import RPCServer
 from .. import serving
 from ..things import FLOATS_PER_MEGABYTE, Thing, random_array
 from ..weighing import weigh
-from .base import Contender
+from .base import Pipelining
 
 __all__ = ["Teleprox"]
 
@@ -32,10 +32,11 @@ _PROXIES = 5000
 """More would take minutes: making and releasing one is a call each."""
 
 
-class Teleprox(Contender):
+class Teleprox(Pipelining):
     """Object proxies; each look-up is deferred."""
 
     name = "teleprox"
+    window = _IN_FLIGHT
 
     @contextlib.contextmanager
     def node(self) -> Iterator[serving.Node]:
@@ -75,13 +76,11 @@ class Teleprox(Contender):
     def inproc(self) -> None:
         assert self._thread.add(1, 2) == 3
 
-    def pipeline(self, count: int) -> None:
-        thing = self.thing
-        for begin in range(0, count, _IN_FLIGHT):
-            number = min(_IN_FLIGHT, count - begin)
-            futures = [thing.add(1, 2, _sync="async") for _ in range(number)]
-            for future in futures:
-                assert future.result() == 3
+    @staticmethod
+    def several(thing: Any, count: int) -> None:
+        futures = [thing.add(1, 2, _sync="async") for _ in range(count)]
+        for future in futures:
+            assert future.result() == 3
 
     def fire(self, count: int) -> None:
         thing = self.thing

@@ -17,7 +17,7 @@ import zerorpc
 
 from .. import serving
 from ..things import FLOATS_PER_MEGABYTE, Thing, random_array
-from .base import Contender
+from .base import Pipelining
 
 __all__ = ["ZeroRPC"]
 
@@ -27,10 +27,11 @@ _IN_FLIGHT = 500
 have the default high-water mark."""
 
 
-class ZeroRPC(Contender):
+class ZeroRPC(Pipelining):
     """Calls of functions by name."""
 
     name = "zerorpc"
+    window = _IN_FLIGHT
 
     @staticmethod
     def serve(address: str) -> None:
@@ -48,12 +49,11 @@ class ZeroRPC(Contender):
         with contextlib.closing(client):
             yield client
 
-    def pipeline(self, count: int) -> None:
-        thing, now = self.thing, {"async": True}
-        for begin in range(0, count, _IN_FLIGHT):
-            results = [thing.add(1, 2, **now) for _ in range(min(_IN_FLIGHT, count - begin))]
-            for result in results:
-                assert result.get() == 3
+    @staticmethod
+    def several(thing: Any, count: int) -> None:
+        results = [thing.add(1, 2, **{"async": True}) for _ in range(count)]
+        for result in results:
+            assert result.get() == 3
 
     def send_array(self, megabytes: int) -> None:
         array = random_array(megabytes)

@@ -214,6 +214,9 @@ class Channel:
         if self._stream is not None:
             self.fds = [self._stream.fd]
             self._moved = True
+            # Whoever waits at the socket, since another thread has read this, must not go on.
+            self._receiver.received()
+            self._runtime.watcher.poke()
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from ..transport.keys import export_key, import_key, key_path, peers, revoke_key, user_key
+from ..transport.keys import admitted, export_key, import_key, key_path, revoke_key, user_key
 
 __all__ = ["add_parser"]
 
@@ -49,7 +49,7 @@ def _show(options: argparse.Namespace) -> int:
 def _told(path: str) -> str:
     key = user_key(path)
     lines = [f"your key: {path}", f"its public half: {key.public.decode()}"]
-    others = peers(path)
+    others = admitted(path)
     lines += [f"lets in, too: {name}, {public.decode()}" for name, public in others.items()]
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ __all__ = [
     "KEY_VARIABLE",
     "Key",
     "KeyOrPath",
+    "admitted",
     "be_client",
     "be_server",
     "export_key",
@@ -25,7 +26,6 @@ __all__ = [
     "import_key",
     "key_path",
     "load_key",
-    "peers",
     "revoke_key",
     "user_key",
 ]
@@ -36,7 +36,7 @@ KEY_VARIABLE = "PYACQ_RPC_KEY"
 _LENGTH = 40
 """Of a CURVE key, in characters of Z85 (RFC 32)."""
 
-_PEERS = ".peers"
+_ADMITTED = ".admitted"
 """What the name of the directory ends with that holds whom else a key admits."""
 
 _HOSTS = "hosts"
@@ -84,7 +84,7 @@ class Key(NamedTuple):
 
     def admits(self, client: bytes) -> bool:
         """Whether a server with this key may be connected to by a client with that public key."""
-        return client == self.public or (bool(self.path) and client in peers(self.path).values())
+        return client == self.public or (bool(self.path) and client in admitted(self.path).values())
 
 
 KeyOrPath = Union[Key, str, "os.PathLike[str]"]
@@ -245,7 +245,7 @@ def export_key(path: str, name: str) -> str:
     """
     own = user_key(path)
     public, secret = (part.decode() for part in zmq.curve_keypair())
-    kept = os.path.join(path + _PEERS, _checked("name", name))
+    kept = os.path.join(path + _ADMITTED, _checked("name", name))
     if os.path.exists(kept):
         raise FileExistsError(
             f"there is a key called {name} already; revoke it, or take another name"
@@ -265,23 +265,33 @@ def revoke_key(path: str, name: str) -> None:
     FileNotFoundError
         If there is none of that name.
     """
-    kept = os.path.join(path + _PEERS, _checked("name", name))
+    kept = os.path.join(path + _ADMITTED, _checked("name", name))
     try:
         os.unlink(kept)
     except FileNotFoundError:
-        known = ", ".join(peers(path)) or "none"
+        known = ", ".join(admitted(path)) or "none"
         raise FileNotFoundError(f"there is no key called {name}; known: {known}") from None
 
 
-def peers(path: str) -> dict[str, bytes]:
-    """Return whom else a key admits: the names, and their public keys."""
+def admitted(path: str) -> dict[str, bytes]:
+    """Return whom else a key admits: the names, and their public keys.
+
+    Raises
+    ------
+    PermissionError
+        If somebody else may have added to them.
+    """
+    folder = path + _ADMITTED
+    try:
+        _check_folder(folder, os.stat(folder))
+    except FileNotFoundError:
+        return {}
     found: dict[str, bytes] = {}
-    with contextlib.suppress(FileNotFoundError):
-        for name in sorted(os.listdir(path + _PEERS)):
-            with contextlib.suppress(OSError), open(os.path.join(path + _PEERS, name)) as file:
-                fields = _fields(file.read(4096))
-                if len(fields.get("public-key", b"")) == _LENGTH:
-                    found[name] = fields["public-key"]
+    for name in sorted(os.listdir(folder)):
+        with contextlib.suppress(OSError), open(os.path.join(folder, name)) as file:
+            fields = _fields(file.read(4096))
+            if len(fields.get("public-key", b"")) == _LENGTH:
+                found[name] = fields["public-key"]
     return found
 
 
@@ -316,6 +326,14 @@ def _check(path: str, found: os.stat_result) -> None:
         raise PermissionError(
             f"others can read the key in {path}, and may have: remove it, and another one will be"
             f" made; or, if you are sure, chmod 600 {path}"
+        )
+
+
+def _check_folder(path: str, found: os.stat_result) -> None:
+    if hasattr(os, "getuid") and (found.st_uid not in (os.getuid(), 0) or found.st_mode & 0o022):
+        raise PermissionError(
+            f"others can write to {path}, and may have let themselves in: see which keys there"
+            f" are yours, then chmod 700 {path}"
         )
 
 

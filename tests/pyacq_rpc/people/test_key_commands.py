@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from pyacq_rpc import RPCServer
 from pyacq_rpc.__main__ import main
-from pyacq_rpc.transport.keys import KEY_VARIABLE, load_key, peers, user_key
+from pyacq_rpc.transport.keys import KEY_VARIABLE, admitted, load_key, user_key
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,11 +46,21 @@ def test_export_and_revoke(path, tmp_path, capsys):
     assert not user_key(path).admits(key.public)
 
 
+def test_the_guide_shows_what_export_prints(path, tmp_path, capsys, monkeypatch):
+    guide = (ROOT / "docs" / "guide" / "trust.rst").read_text()
+    block = guide.split(".. code-block:: console\n\n")[1].split("\n\n")[0]
+    command, *told = (line[3:] for line in block.splitlines())
+    monkeypatch.setattr(socket, "gethostname", lambda: "lab")
+    monkeypatch.chdir(tmp_path)
+    assert main(command.removeprefix("$ pyacq-rpc ").split()) == 0
+    assert capsys.readouterr().out.splitlines() == told
+
+
 def test_export_to_the_standard_output(path, tmp_path, capsys):
     assert main(["key", "export", "laptop", "-"]) == 0
     (tmp_path / "copy").write_text(capsys.readouterr().out)
     os.chmod(tmp_path / "copy", 0o600)
-    assert load_key(str(tmp_path / "copy")).public in peers(path).values()
+    assert load_key(str(tmp_path / "copy")).public in admitted(path).values()
 
 
 def test_import(path, tmp_path, capsys, monkeypatch):
@@ -78,7 +89,7 @@ def test_what_cannot_be_done(path, tmp_path, capsys, arguments, told):
     assert told in ended.err
     assert not ended.out
     assert (tmp_path / "text").read_text() == "curve"
-    assert peers(path) == {}
+    assert admitted(path) == {}
 
 
 def test_a_name_that_is_taken(path, capsys, tmp_path):

@@ -8,7 +8,14 @@ import pytest
 import zmq
 import zmq.auth
 
-from pyacq_rpc.transport.keys import KEY_VARIABLE, key_path, load_key, user_key
+from pyacq_rpc.transport.keys import (
+    KEY_VARIABLE,
+    admitted,
+    export_key,
+    key_path,
+    load_key,
+    user_key,
+)
 
 
 @pytest.fixture
@@ -109,3 +116,15 @@ def test_a_missing_one_that_is_only_looked_for(path):
     with pytest.raises(FileNotFoundError):
         load_key(path)
     assert not os.path.exists(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="a user's profile is the user's")
+def test_whom_others_may_have_added_is_not_admitted(path):
+    own = user_key(path)
+    export_key(path, "laptop")
+    (other,) = admitted(path).values()
+    assert own.admits(other)
+    os.chmod(f"{path}.admitted", 0o777)
+    with pytest.raises(PermissionError, match="others can write to"):
+        own.admits(other)
+    assert own.admits(own.public)

@@ -67,8 +67,9 @@ def _start(config: dict[str, Any]) -> Any:
     from pyacq_rpc.peers.runtime import current
     from pyacq_rpc.transport.keys import Key
 
-    public, secret, servers, path = config["key"]
-    current().use_key(Key(public.encode(), secret.encode(), servers.encode(), path))
+    *halves, path = config["key"]
+    public, secret, servers = map(str.encode, halves)
+    current().keys.use(Key(public, secret, servers, path))
     name: str = config["name"]
     if config["log_addr"]:
         from . import logs

@@ -135,7 +135,7 @@ class LogSender(logging.Handler):
         self._socket.sndtimeo = PATIENCE_MS
         self._socket.linger = 2000
         try:
-            key = current().key_for(address)
+            key = current().keys.for_client(address)
             if key is not None:
                 be_client(self._socket, key)
             self._socket.connect(address)
@@ -218,9 +218,9 @@ class LogServer:
         self._socket = current().context.socket(zmq.PULL)
         self._socket.rcvhwm = QUEUE_LENGTH
         self._socket.linger = 0
-        if not address.startswith("inproc:"):
-            be_server(self._socket, current().own_key())
-            current().guard()
+        key = current().keys.for_server(address)
+        if key is not None:
+            be_server(self._socket, key)
         self._socket.bind(address)
         self.address = endpoint(self._socket)
         self._order = itertools.count()

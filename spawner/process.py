@@ -125,13 +125,13 @@ class ProcessSpawner(ProcessOwner):
         # Whatever needs a thread later has it from now on: a thread cannot be
         # started any more when the interpreter exits.
         _ = current().watcher
-        own_key = current().own_key()
+        key = current().keys.own()
         config = {
             "name": self.name,
             "address": clean_address(address),
             "log_addr": self._log_addr,
             "log_level": log_level,
-            "key": [part if isinstance(part, str) else part.decode() for part in own_key],
+            "key": [*map(bytes.decode, key[:3]), key.path],
         }
         starter: Starter
         if template is None:

@@ -49,13 +49,13 @@ _TRIES = 3
 """Handshakes that may fail without a reason; a server that ends within one gives none."""
 
 
-def _why_refused(failures: list[int]) -> str | None:
+def _why_refused(failures: collections.Counter[int]) -> str | None:
     """Return why a server cannot be connected to, as the end of a sentence, if that is clear."""
     if zmq.EVENT_HANDSHAKE_FAILED_AUTH in failures:
         return "does not admit your key; ask its owner to"
     if zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL in failures:
         return "does not speak this protocol with a key: it is something else, or an older version"
-    if failures.count(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL) >= _TRIES:
+    if failures[zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL] >= _TRIES:
         return (
             "has another key than you, or is something else. Is it another user's? On another"
             " machine? Then you need a key from there: see 'pyacq-rpc key --help'. If you have it"
@@ -139,7 +139,8 @@ class Channel:
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
-        self._socket = connect_dealer(runtime.context, address, runtime.key_for(address))
+        key = runtime.keys.for_client(address)
+        self._socket = connect_dealer(runtime.context, address, key)
         self._frames = FrameSocket(self._socket)
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None

@@ -82,7 +82,8 @@ class RPCClient:
         self._in_watcher = self._runtime.watcher.is_current()
         self._thread = self._runtime.thread()
         codec = codec_named(serializer)
-        self._runtime.key_for(self.address, key)
+        if key is not None:
+            self._runtime.keys.give(self.address, key)
         self._conversation = Conversation(
             self._runtime, self._thread, self.address, codec, self._leave_thread
         )

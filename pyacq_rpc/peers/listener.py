@@ -74,12 +74,11 @@ class Listener:
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
-        own = None if asked.startswith("inproc:") else runtime.own_key(key)
-        if own is not None:
-            runtime.guard()
+        own = runtime.keys.for_server(asked, key)
         self._socket = bind_router(runtime.context, asked, own)
         self.address = endpoint(self._socket)
-        runtime.key_for(self.address, own)
+        if own is not None:
+            runtime.keys.give(self.address, own)
         self._direct = _listen_direct() if runtime.direct else None
         self._monitor = Monitor(self._socket)
         self._waker = Waker()
@@ -249,6 +248,7 @@ class Listener:
                 self.hang_up(connection)
             if self._direct is not None:
                 self._direct.close()
+            self._runtime.keys.forget(self.address)
             self._monitor.unbind()
             self._monitor.close()
             self._poller.close()

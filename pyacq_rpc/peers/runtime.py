@@ -21,10 +21,9 @@ import zmq
 from ..errors import ServerDisconnected
 from ..late_logging import getLogger
 from ..session.leases import new_token
-from ..transport.gate import Gate
-from ..transport.keys import Key, KeyOrPath, host_key, key_path, user_key
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
+from .keyring import KeyRing
 from .main_thread import call_at_its_end
 from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
@@ -123,76 +122,7 @@ class Runtime:
         self.waiting: set[object] = set()  # who waits for an answer now
         self._closing = False
         self.closed = False
-        self._key: Key | None = None
-        self._keys: dict[str, Key] = {}  # of servers that have another one, by address
-        self._gate: Gate | None = None
-
-    def use_key(self, key: Key) -> None:
-        """Take this for the user's key, instead of what the file holds."""
-        self._key = key
-
-    def own_key(self, key: KeyOrPath | None = None) -> Key:
-        """Return what servers here have for their key.
-
-        Parameters
-        ----------
-        key : Key or str or path, optional
-            What the user says; by default it is the user's key.
-
-        Raises
-        ------
-        OSError, ValueError
-            As for `transport.keys.user_key`.
-        """
-        if isinstance(key, Key):
-            return key
-        if key is not None:
-            return user_key(key_path(key))
-        with self.lock:
-            if self._key is None:
-                self._key = user_key(key_path())
-            return self._key
-
-    def key_for(self, address: str, key: KeyOrPath | None = None) -> Key | None:
-        """Return the key for a server at this address, or None within a process.
-
-        Parameters
-        ----------
-        address : str
-        key : Key or str or path, optional
-            What the user says; it is remembered for that address.
-
-        Raises
-        ------
-        OSError, ValueError
-            As for `transport.keys.user_key`.
-        """
-        if address.startswith("inproc:"):
-            return None
-        with self.lock:
-            if key is not None:
-                self._keys[address] = self.own_key(key)
-            elif address not in self._keys:
-                own = self.own_key()
-                self._keys[address] = host_key(own.path, address) or own
-            return self._keys[address]
-
-    def _admits(self, server: bytes, client: bytes) -> bool:
-        with self.lock:
-            keys = [*self._keys.values(), *([self._key] if self._key is not None else [])]
-        return any(key.public == server and key.admits(client) for key in keys)
-
-    def guard(self) -> None:
-        """See to it that those who connect to our servers are judged."""
-        with self.lock:
-            if self._gate is not None:
-                return
-            try:
-                self._gate = Gate(self.context, self._admits)
-            except RuntimeError:
-                # When the interpreter is ending, nobody need be let in.
-                if _main_thread_is_watched():
-                    raise
+        self.keys = KeyRing(self)
 
     @property
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:
@@ -434,8 +364,7 @@ class Runtime:
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
         self._close_clients()
-        if self._gate is not None:
-            self._gate.close()
+        self.keys.close()
         self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)
         if self._context is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import zmq
 
 from .monitor_events import parse_monitor_message
@@ -35,8 +37,8 @@ class Monitor:
     fd : int
         Readable when there may be events. It is edge-triggered: there is no
         edge before `events` has been called once.
-    failures : list of int
-        The handshakes that have failed, as numbers of their events.
+    failures : collections.Counter
+        How many handshakes have failed, by the number of the event.
     """
 
     _EVENTS = (
@@ -54,7 +56,7 @@ class Monitor:
         self._events = socket.get_monitor_socket(self._EVENTS)
         self._events.linger = 0
         self.fd = int(self._events.fd)
-        self.failures: list[int] = []
+        self.failures: collections.Counter[int] = collections.Counter()
 
     def events(self) -> list[tuple[bool, int]]:
         """Return what has happened since: (connected or not, descriptor).
@@ -70,7 +72,7 @@ class Monitor:
                 return found
             event = parse_monitor_message(parts)
             if event["event"] in _FAILURES:
-                self.failures.append(event["event"])
+                self.failures[event["event"]] += 1
             elif event["event"] != zmq.EVENT_CLOSED:
                 found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
 

@@ -94,7 +94,7 @@ def test_another_user_does_not(server, client):
 @pytest.mark.parametrize("kind", ["no key", "own key", "server's public key only"])
 def test_a_plain_peer_gets_no_word(server, client, kind):
     own = new_key()
-    theirs = server.runtime.own_key()
+    theirs = server.runtime.keys.own()
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.linger = 0
         if kind == "own key":
@@ -111,7 +111,7 @@ def test_a_plain_peer_gets_no_word(server, client, kind):
 
 def test_a_client_without_the_user_s_key_that_knows_the_server_s_is_told_why(server):
     """As it knows that one, libzmq can tell it what the gate has said."""
-    theirs = server.runtime.own_key()
+    theirs = server.runtime.keys.own()
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.linger = 0
         be_client(stranger, new_key())
@@ -252,15 +252,12 @@ def test_a_server_that_ends_while_a_client_shakes_its_hand_is_not_called_names()
 
 def test_nobody_gets_in_when_nobody_judges(server):
     """The thread that does may have failed."""
-    server.runtime._gate.close()
-    try:
-        with zmq.Context() as context, with_key(context.socket(zmq.DEALER)) as late:
-            late.linger = 0
-            late.connect(server.address)
-            late.send(b'[0,1,"late",{}]')
-            assert not late.poll(500)
-    finally:
-        server.runtime._gate = None
+    server.runtime.keys.close()
+    with zmq.Context() as context, with_key(context.socket(zmq.DEALER)) as late:
+        late.linger = 0
+        late.connect(server.address)
+        late.send(b'[0,1,"late",{}]')
+        assert not late.poll(500)
 
 
 def test_it_is_a_disconnection_for_those_who_care_no_further():

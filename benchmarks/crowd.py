@@ -120,9 +120,10 @@ def be_part(name: str, address: str, clients: int, seconds: float) -> None:
 
 def _rate(call: Callable[[], int], seconds: float) -> float:
     calls = 0
-    begin = time.perf_counter()
-    while (now := time.perf_counter()) < begin + seconds:
+    begin = now = time.perf_counter()
+    while not calls or now < begin + seconds:  # once at least, however late it begins
         calls += call()
+        now = time.perf_counter()
     return calls / (now - begin)
 
 

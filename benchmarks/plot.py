@@ -154,7 +154,8 @@ def _draw_panel(axes: Any, panel: Panel, results: Results) -> None:
     for place, quantity in enumerate(ticks):
         line = lines.get(quantity, Line("", quantity, "µs"))
         values += _draw_group(axes, place, line, results)
-    _set_scale(axes, min(values), max(values))
+    if values:
+        _set_scale(axes, min(values), max(values))
     axes.set_xticks(range(len(ticks)), ticks.values())
     axes.set_xlim(-0.55, len(ticks) - 0.45)
     for place in range(1, len(ticks)):
@@ -171,7 +172,8 @@ def _draw_group(axes: Any, place: int, line: Line, results: Results) -> list[flo
     names = list(STYLES)
     for number, name in enumerate(names):
         found = median(results, line.quantity, name)
-        if found is None:
+        # A few proxies may fit into memory that is there already: no place for that here.
+        if found is None or found <= 0:
             continue
         value = shown_number(line, found)
         values.append(value)

@@ -88,6 +88,15 @@ def test_a_plot_of_little_has_empty_panels(tmp_path, about):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("fonts")
+def test_what_has_no_place_on_the_scale_is_left_out(tmp_path, about):
+    from benchmarks.plot import draw
+
+    path = tmp_path / "latest.png"
+    draw({"proxies client": {OURS: [0.0]}, "proxies server": {OURS: [-40.0]}}, about, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_contender_has_a_style():
     pytest.importorskip("matplotlib")
     from benchmarks.plot import STYLES

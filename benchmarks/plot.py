@@ -146,16 +146,14 @@ def _draw_panel(axes: Any, panel: Panel, results: Results) -> None:
         fontsize=8.5,
         color="#555555",
     )
-    if not ticks:
-        axes.set_axis_off()
-        return
-    axes.set_yscale("log")
     values = []
     for place, quantity in enumerate(ticks):
         line = lines.get(quantity, Line("", quantity, "µs"))
         values += _draw_group(axes, place, line, results)
-    if values:
-        _set_scale(axes, min(values), max(values))
+    if not values:
+        axes.set_axis_off()
+        return
+    _set_scale(axes, min(values), max(values))
     axes.set_xticks(range(len(ticks)), ticks.values())
     axes.set_xlim(-0.55, len(ticks) - 0.45)
     for place in range(1, len(ticks)):
@@ -220,6 +218,7 @@ def _set_scale(axes: Any, low: float, high: float) -> None:
     axes.set_autoscale_on(False)
     margin = 1.2 * (high / low) ** 0.07
     axes.set_ylim(low / margin, high * margin * 1.3)
+    axes.set_yscale("log")
     # A scale of less than two decades has too few powers of ten to read it by.
     within = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=within))

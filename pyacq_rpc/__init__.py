@@ -22,6 +22,7 @@ from .wire.registry import Buffer, register_type, unregister_type
 if TYPE_CHECKING:
     from .peers.client import RPCClient
     from .peers.future import Future
+    from .peers.status import Status
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "RemoteCallException",
     "SerializationError",
     "ServerDisconnected",
+    "Status",
     "Timer",
     "register_type",
     "reset",
@@ -49,11 +51,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # A node that only serves has no client; it starts sooner and smaller without.
-    if name not in ("Future", "RPCClient"):
+    if name not in ("Future", "RPCClient", "Status"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .peers import client, future
+    from .peers import client, future, status
 
-    globals().update(Future=future.Future, RPCClient=client.RPCClient)
+    globals().update(Future=future.Future, RPCClient=client.RPCClient, Status=status.Status)
     return globals()[name]
 
 

@@ -46,6 +46,8 @@ def main(config: dict[str, Any]) -> None:
         server.close()
         raise SystemExit  # out of whatever it is doing
 
+    # It may have been ignored where the parent was started.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, terminate)
     with contextlib.suppress(SystemExit):

@@ -15,7 +15,7 @@ from .exchange import Outgoing, refuse
 if TYPE_CHECKING:
     from .server import ServerCore
 
-__all__ = ["failure_of", "run_request"]
+__all__ = ["answer_urgent", "failure_of", "run_request"]
 
 _log = getLogger(__name__)
 
@@ -39,21 +39,39 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
     """
     request = handed.pop()
     outgoing = Outgoing(server.runtime, server.state(), None, connection.peer)
-    interrupt: KeyboardInterrupt | None = None
     frames = None
+    failed: BaseException | None = None
+    running = server.doing
+    outer, since = running.request, running.since
+    running.request, running.since = request, server.listener.looked
     try:
         frames = _frames_of_result(server, connection, request, outgoing)
+        running.request, running.since = outer, since
     except BaseException as error:  # noqa: BLE001  # user code may raise anything
+        running.request, running.since = outer, since
+        failed = error
+    interrupted = running.wanted is request
+    if interrupted:
+        # No function may be called before the exception is expected: it may come there.
+        try:  # noqa: SIM105
+            running.settle(request)
+        except KeyboardInterrupt:
+            pass
+        running.wanted = None
+    interrupt: KeyboardInterrupt | None = None
+    if failed is not None:
         outgoing.undo()
-        raised = error.error if isinstance(error, UserError) else error
-        if isinstance(raised, KeyboardInterrupt):
+        raised = failed.error if isinstance(failed, UserError) else failed
+        if isinstance(raised, KeyboardInterrupt) and not interrupted:
             interrupt = raised
-        failure = failure_of(request.id, error)
+        failure = failure_of(request.id, failed)
         if request.reply != "off":
             frames = connection.codec.encode(failure, refuse)
         elif interrupt is None and not (isinstance(raised, SystemExit) and not server.running()):
             _log.error("%r: a call that wanted no answer failed:\n%s", server, failure.traceback)
+        # Its traceback holds this frame, which would hold the exception: a cycle.
         del raised
+        failed = None
     del request
     if frames is not None and server.listener.send(connection, frames):
         connection.handed.extend(outgoing.grants or ())
@@ -61,6 +79,17 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
         outgoing.undo()
     if interrupt is not None:
         raise interrupt
+
+
+def answer_urgent(server: ServerCore, connection: Connection, request: Request) -> None:
+    """Answer a request that may come while another is being carried out, from any thread."""
+    answer: Result | Failure
+    try:
+        answer = Result(request.id, server.dispatcher.run(request.action, request.options))
+    except RPCError as error:
+        answer = failure_of_error(request.id, error)
+    if request.reply != "off":
+        server.listener.tell(connection, answer)
 
 
 def _frames_of_result(

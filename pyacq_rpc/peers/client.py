@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import time
-from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options, check_timeout
+from ..session.proxy import NO_TIMEOUT_GIVEN, check_options, check_timeout
 from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
+from .actions import Actions
 from .conversation import Conversation
 from .future import Future
-from .local import as_for_send
 from .runtime import current
+from .status import Status, ask_status
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
 
@@ -23,12 +22,7 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
 
 
-_TRY_THE_NAME = (
-    "use client[name], and catch KeyError, whose message lists the names that are published"
-)
-
-
-class RPCClient:
+class RPCClient(Actions):
     """Connection of the current thread to an `RPCServer`.
 
     Clients are made when they are needed, by `ProcessSpawner` or by using a
@@ -81,11 +75,14 @@ class RPCClient:
         self._runtime = current()
         self._in_watcher = self._runtime.watcher.is_current()
         self._thread = self._runtime.thread()
-        codec = codec_named(serializer)
+        self._codec = codec_named(serializer)
         if key is not None:
             self._runtime.keys.give(self.address, key)
+        self._connect()
+
+    def _connect(self) -> None:
         self._conversation = Conversation(
-            self._runtime, self._thread, self.address, codec, self._leave_thread
+            self._runtime, self._thread, self.address, self._codec, self._leave_thread
         )
         self.channel = self._conversation.channel
         self._thread.made.add(self)
@@ -126,143 +123,6 @@ class RPCClient:
     def __repr__(self) -> str:
         state = "disconnected" if self.channel.gone else "closed" if self.closed() else "open"
         return f"<RPCClient of {self.address}, {state}>"
-
-    # -- the actions -------------------------------------------------------
-
-    def __getitem__(self, name: str) -> Any:
-        return self.send("get_item", {"name": name})
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.send("set_item", {"name": name, "value": value}, sync="sync")
-
-    def __contains__(self, name: object) -> bool:
-        raise TypeError(f"a client cannot be searched; {_TRY_THE_NAME}")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise TypeError(f"a client cannot be iterated over; {_TRY_THE_NAME}")
-
-    def call_obj(
-        self,
-        obj: ObjectProxy,
-        args: tuple[Any, ...] | None = None,
-        kwargs: dict[str, Any] | None = None,
-        **kwds: Any,
-    ) -> Any:
-        """Call a remote object.
-
-        Parameters
-        ----------
-        obj : ObjectProxy
-            What to call.
-        args : tuple, optional
-        kwargs : dict, optional
-        **kwds
-            Passed to `send`.
-        """
-        opts = {"obj": obj._target, "args": list(args or ()), "kwargs": dict(kwargs or {})}
-        return self.send("call_obj", opts, holding=obj._lease, **kwds)
-
-    def get_obj(self, obj: ObjectProxy, **kwds: Any) -> Any:
-        """Return a copy of a remote object, or a proxy if it has no value form.
-
-        Parameters
-        ----------
-        obj : ObjectProxy
-        **kwds
-            Passed to `send`.
-        """
-        return self.send("get_obj", {"obj": obj._target}, holding=obj._lease, **kwds)
-
-    def transfer(self, obj: Any, **kwds: Any) -> Any:
-        """Send an object to the server and return a proxy to it there.
-
-        Parameters
-        ----------
-        obj : object
-            Travels by value if it has a value form.
-        **kwds
-            Passed to `send`.
-        """
-        return self.send("transfer", {"obj": obj}, **{"return_type": "proxy", **kwds})
-
-    def delete(self, obj: ObjectProxy, **kwds: Any) -> Any:
-        """Revoke the reference of a proxy.
-
-        The proxy and every copy of it, in other processes too, can no longer
-        be used. A reference to the same object that was acquired independently
-        remains good. Proxies that are merely dropped need no `delete`.
-
-        Parameters
-        ----------
-        obj : ObjectProxy
-        **kwds
-            Passed to `send`.
-        """
-        opts = {"obj_id": obj._obj_id, "ref_id": obj._ref_id}
-        return self.send("delete", opts, **kwds)
-
-    def _import(self, module: str, **kwds: Any) -> Any:
-        """Import a module over there and return a proxy to it.
-
-        Parameters
-        ----------
-        module : str
-            Its full name.
-        **kwds
-            ``_sync``, ``_return_type`` and ``_timeout`` as in calls, or the
-            same without the underscore, as for `send`. An import that takes
-            longer than `timeout`, 10 s unless told otherwise, needs one.
-
-        Examples
-        --------
-        >>> server = start_background("example")
-        >>> RPCClient(server.address)._import("math", _timeout=60).sqrt(4)
-        2.0
-        """
-        return self.send("import", {"module": module}, **as_for_send(kwds))
-
-    def ping(self, sync: str = "sync", **kwds: Any) -> Any:
-        """Return ``'pong'`` from the server."""
-        return self.send("ping", sync=sync, **kwds)
-
-    def measure_clock_diff(self, rounds: int = 10) -> float:
-        """Measure how far the server's clock is ahead of this one.
-
-        Parameters
-        ----------
-        rounds : int
-            Number of requests; the one that was answered soonest counts.
-
-        Returns
-        -------
-        float
-            In seconds, right within half of that round trip (Cristian 1989).
-        """
-        best = (float("inf"), 0.0)
-        for _ in range(rounds):
-            before = time.time()
-            start = time.perf_counter()
-            theirs = self.send("time")
-            took = time.perf_counter() - start
-            best = min(best, (took, theirs - (before + took / 2)))
-        return best[1]
-
-    def close_server(self, sync: str = "sync", timeout: float | None = 1.0, **kwds: Any) -> Any:
-        """Ask the server to close.
-
-        All of its clients are told that it has.
-
-        Returns
-        -------
-        bool
-            True if it has closed, or had before.
-        """
-        if self.disconnected():
-            return True
-        try:
-            return self.send("close", sync=sync, timeout=timeout, **kwds)
-        except ServerDisconnected:
-            return True
 
     # -- sending -----------------------------------------------------------
 
@@ -351,12 +211,15 @@ class RPCClient:
             del future  # breaks the same cycle as in `Future.result`
 
     def _check_usable(self) -> None:
+        self._check_thread()
+        if self.closed():
+            raise self.channel.reason()
+
+    def _check_thread(self) -> None:
         if self._runtime is not current():
             raise ServerDisconnected(
                 f"this client of {self.address} was made before a fork or a reset"
             )
-        if self.closed():
-            raise self.channel.reason()
         if not self._thread.is_current():
             raise RuntimeError(
                 f"this client of {self.address} belongs to another thread;"
@@ -447,6 +310,71 @@ class RPCClient:
             self.channel.pump()
             self.channel.check_monitor()
         return self.closed()
+
+    def status(self, timeout: float = 1.0) -> Status:
+        """Find out how the server is, also while it is busy.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for its answer; if there is none, as long again for
+            any sign of life.
+
+        Returns
+        -------
+        Status
+            Its ``state`` is ``'alive'``, ``'busy'``, ``'unresponsive'`` or
+            ``'dead'``; of a busy server it tells what it is ``doing``, and for how
+            many ``seconds``.
+
+        Examples
+        --------
+        >>> server = start_background("example")
+        >>> RPCClient(server.address).status().state
+        'alive'
+        """
+        self._check_thread()
+        self.disconnected()  # has a look
+        return ask_status(self._conversation, self, timeout)
+
+    def interrupt(self, timeout: float | None = 1.0) -> bool:
+        """Raise `KeyboardInterrupt` in what the server is carrying out, whoever asked for it.
+
+        Who waits for that gets the exception as a `RemoteCallException`. Where the
+        server runs in the main thread of its process, as in nodes that were
+        spawned, it also ends a sleep or another wait; elsewhere it comes when the
+        call next runs Python code.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds to wait for the server to say that it has done so; a call
+            that does not let go of the interpreter cannot be interrupted.
+
+        Returns
+        -------
+        bool
+            Whether there was something to interrupt.
+
+        Raises
+        ------
+        CallTimeout
+            If the server does not say so in time.
+        ServerDisconnected
+            If the server is gone.
+        """
+        self._check_usable()
+        return bool(self._conversation.ask_urgently("interrupt", self).result(timeout))
+
+    def reconnect(self) -> None:
+        """Connect to the server that is at the address now, if the last one is gone.
+
+        Proxies of the earlier server do not come back: they raise
+        `ServerDisconnected`, and never reach an object of another one.
+        """
+        self._check_thread()
+        if self.disconnected():
+            self._connect()
 
     def closed(self) -> bool:
         """Whether this client can no longer be used."""

@@ -171,6 +171,16 @@ class Conversation:
             # exception: a cycle that would keep proxies alive.
             del pending
 
+    def ask_urgently(self, action: str, answerer: Answerer) -> Future:
+        """Send a request that overtakes those before it, and return the future of its answer."""
+        request = Request(next(self._ids), action, "auto", {})
+        future = Future(answerer, request.id)
+        nothing = Outgoing(self._runtime, self._thread, None, None)
+        self._pending[request.id] = Pending(future, nothing, None)
+        self.channel.overtake(request)
+        self.arm()
+        return future
+
     def tell(self, action: str, options: dict[str, Any], holding: object) -> None:
         """Send a request that is to have no answer; the parameters are those of `ask`."""
         request = make(Request, (next(self._ids), action, "off", options))

@@ -8,20 +8,21 @@ from typing import Any
 from ..errors import RPCError
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
-from ..wire.messages import Cancel, Reference
+from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
 
 __all__ = ["Inbox"]
 
-_CANCEL_SIZE = 32
-"""Bytes within which a message that withdraws a request fits."""
+_URGENT_SIZE = 48
+"""Bytes within which a message that overtakes others fits."""
 
 
 class Inbox:
     """The messages of all clients, in the order in which they came.
 
     Withdrawals are noted as soon as they are read, since they concern what is
-    in here still. They come over the socket, whichever road the rest takes.
+    in here still, and so are urgent requests. They come over the socket, whichever
+    road the rest takes.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ class Inbox:
         A client's identity and the frames of its message, as `zmq.Frame` or
         as buffers, according to the road; None for the frames says that the
         client is gone.
+    urgent : collections.deque
+        Clients, and their requests that overtake those.
     """
 
     def __init__(self, socket: FrameSocket, monitor: Monitor, connections: Connections) -> None:
@@ -46,6 +49,7 @@ class Inbox:
         self._connections = connections
         self._alive: set[int] = set()  # descriptors of connections, hello or not
         self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
+        self.urgent: collections.deque[tuple[Connection, Request]] = collections.deque()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -54,6 +58,7 @@ class Inbox:
     def clear(self) -> None:
         """Forget everything."""
         self.items.clear()
+        self.urgent.clear()
 
     def fill(self) -> None:
         """Take in all that is there on the socket."""
@@ -112,20 +117,29 @@ class Inbox:
             if len(message) < 2:
                 continue  # an identity and nothing else: no message of ours
             identity = message[0].bytes
-            self.items.append((identity, message[1:]))
             connection = self._connections.get(identity)
-            if connection is not None and len(message) == 2:
-                self._note_cancel(connection, message[1].buffer)
+            if (
+                connection is None
+                or len(message) != 2
+                or not self._overtakes(connection, message[1].buffer)
+            ):
+                self.items.append((identity, message[1:]))
 
-    def _note_cancel(self, connection: Connection, frame: Any) -> None:
-        if len(frame) > _CANCEL_SIZE:
-            return
+    def _overtakes(self, connection: Connection, frame: Any) -> bool:
+        """Whether a message is one that overtakes others; if so, see to it."""
+        if len(frame) > _URGENT_SIZE:
+            return False
         try:
             message = connection.codec.decode([frame], _no_reference)
         except RPCError:
-            return  # whoever takes it from the inbox will say so
+            return False  # whoever takes it from the inbox will say so
         if isinstance(message, Cancel):
             connection.cancelled.add(message.id)
+            return True
+        if isinstance(message, Request) and message.action in URGENT:
+            self.urgent.append((connection, message))
+            return True
+        return False
 
 
 def _no_reference(reference: Reference) -> object:

@@ -57,6 +57,11 @@ class Listener:
         The clients that have said hello.
     inbox : Inbox
         What they have sent.
+    looked : float
+        When it was last looked for messages, by `time.monotonic`.
+    urgent_fd : int
+        Readable when something may have come over the socket, which urgent
+        messages do.
     closed : bool
         Whether it no longer listens.
 
@@ -87,12 +92,13 @@ class Listener:
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections)
         self._ready: Sequence[tuple[int, int]] = ()
-        self._look_again = 0.0
+        self.looked = 0.0
         self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
         self._poller = Poller()
         self._look = Looking(self._poller.ready)
-        for fd in (int(self._socket.fd), self._monitor.fd, self._waker.fd):
+        self.urgent_fd = int(self._socket.fd)
+        for fd in (self.urgent_fd, self._monitor.fd, self._waker.fd):
             self._poller.add(fd)
 
     def fds(self) -> list[int]:
@@ -119,9 +125,9 @@ class Listener:
         if self._waker.woken:
             self._waker.clear()
         now = time.monotonic()
-        if self.inbox.items and now < self._look_again:
+        if self.inbox.items and now < self.looked + LOOK_INTERVAL:
             return
-        self._look_again = now + LOOK_INTERVAL
+        self.looked = now
         with self._lock:
             if self.closed:
                 return
@@ -137,6 +143,16 @@ class Listener:
             if self._unread:
                 self._unread = False
                 self.inbox.fill()
+
+    def look_for_urgent(self) -> None:
+        """Take in what has come over the socket, while the server's thread does not."""
+        with self._lock:
+            if self.closed:
+                return
+            self._unread = False
+            self.inbox.fill()
+        if self.inbox.items:
+            self._waker.wake()  # or it would wait for what is here already
 
     def _flush(self) -> None:
         while self._gathering:

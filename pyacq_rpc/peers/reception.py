@@ -114,6 +114,7 @@ class Reception:
             info.update(self._listener.direct_road(connection))
         welcome = messages.Welcome(messages.VERSION, server.server_id, info)
         self._listener.welcome(connection, welcome)
+        server.runtime.watcher.attend(server)
 
     def _keep_books(self, connection: Connection, message: Message) -> None:
         peer = connection.peer

@@ -19,11 +19,13 @@ from ..session.leases import ObjectTable, new_token
 from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
 from ..transport.keys import KeyOrPath
-from ..wire.messages import Reference, Target
+from ..wire.messages import URGENT, Reference, Target
+from .answering import answer_urgent
 from .exchange import reference_to
 from .listener import Listener
 from .local import LOCAL, LocalClient, LocalHome
 from .reception import Reception
+from .running import Running
 from .runtime import ServerLink, current
 from .thread_state import ThreadState
 from .timers import Timer, Timers
@@ -76,7 +78,8 @@ class ServerCore:
         self.server_id = new_token()
         self.table = ObjectTable()
         self.timers = Timers()
-        self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
+        self.dispatcher = Dispatcher(self.table, policy or Trusted(), self)
+        self.doing = Running()
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
         self.link.name = self.name
         self._reception = Reception(self)
@@ -259,6 +262,8 @@ class ServerCore:
             if self.table.later:
                 self.table.collect()
             listener.fill()
+            if listener.inbox.urgent:
+                self.answer_urgent()
             worked = bool(self.timers.heap) and self.timers.run_due()
             if self._items:
                 worked = True
@@ -311,6 +316,41 @@ class ServerCore:
         except UserError as wrapped:
             raise wrapped.error from None
         return self.get_proxy(result) if return_type == "proxy" else result
+
+    # -- while it is busy: from any thread -------------------------------------
+
+    def look_for_urgent(self) -> None:
+        """See to urgent requests if the server's thread does not, being busy."""
+        if self.doing.request is not None or not self._looping:
+            self.listener.look_for_urgent()
+            self.answer_urgent()
+
+    def answer_urgent(self) -> None:
+        """Answer the urgent requests that have come."""
+        urgent = self.listener.inbox.urgent
+        while urgent:
+            try:
+                connection, request = urgent.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            answer_urgent(self, connection, request)
+
+    def status(self) -> dict[str, object]:
+        """Return what the server is doing, for `RPCClient.status`."""
+        running = self.doing
+        request, since = running.request, running.since
+        found: dict[str, object] = {"doing": None, "seconds": None}
+        if request is not None and request.action not in URGENT:
+            found["doing"] = self.dispatcher.describe(request.action, request.options)
+            found["seconds"] = time.monotonic() - since
+        return found
+
+    def interrupt(self) -> bool:
+        """Raise `KeyboardInterrupt` in what is being carried out; whether anything is."""
+        thread = self._thread
+        if thread is None or thread.is_current():
+            return False
+        return self.doing.interrupt(thread.ident)
 
     # -- timers, and the end ---------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 It reads their answers, so that futures complete by themselves; it notices
 that a server has died; it sends the releases of proxies that were collected;
-and it closes the clients of threads that have ended.
+it closes the clients of threads that have ended; and it answers what is urgent
+for servers of this process that are busy.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import collections
 import threading
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..late_logging import getLogger
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from .client import RPCClient
     from .future import Future
     from .runtime import Runtime
+    from .server import ServerCore
 
 __all__ = ["Watcher"]
 
@@ -29,6 +33,10 @@ _log = getLogger(__name__)
 
 RELEASE_DELAY = 0.05
 """Seconds that releases may wait for more of them to share their message."""
+
+
+URGENT_INTERVAL = 0.05
+"""Seconds between two looks for urgent messages to servers that may be busy."""
 
 
 class Watcher:
@@ -41,6 +49,8 @@ class Watcher:
         self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
         self._retiring: list[RPCClient] = []
+        self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
+        self._look_at = 0.0  # when it is looked for urgent messages again
         self._flush_at: float | None = None
         self._waker = Waker()
         self._stopping = False
@@ -76,6 +86,14 @@ class Watcher:
         self._noted.append(channel)
         if not self._stopping:
             self._waker.wake()
+
+    def attend(self, server: ServerCore) -> None:
+        """Answer urgent requests to this server from now on, while it is busy."""
+        with self._lock:
+            if server in self._servers:
+                return
+            self._servers.add(server)
+        self.poke()
 
     def retire(self, client: RPCClient) -> None:
         """Close a client whose thread has ended, once nothing depends on it."""
@@ -142,7 +160,12 @@ class Watcher:
                     timeout = 0.0  # it may be what `run_until` waits for
                 owners.update(dict.fromkeys(channel.fds, channel.pump))
         unsent = self._runtime.unsent
-        waits = (SOON if busy else None, unsent.due_in(), self._flush_in())
+        waits = (
+            SOON if busy else None,
+            unsent.due_in(),
+            self._flush_in(),
+            self._add_urgent(owners),
+        )
         for limit in (*waits, RELEASE_DELAY if self._retiring else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
@@ -157,6 +180,27 @@ class Watcher:
             unsent.flush()
         if unsent.due_in() == 0:
             unsent.flush_soon()
+
+    def _add_urgent(self, owners: dict[int, Callable[[], object]]) -> float | None:
+        """Add where urgent requests come, or return the seconds after which to do so."""
+        with self._lock:
+            servers = list(self._servers)
+        left = self._look_at - time.monotonic()
+        if servers and left > 0:
+            return left
+        for server in servers:
+            if not server.listener.closed:
+                # Not the server itself: it may be dropped while we wait.
+                look = partial(self._look_for_urgent, weakref.ref(server))
+                owners[server.listener.urgent_fd] = look
+        return None
+
+    def _look_for_urgent(self, reference: weakref.ref[ServerCore]) -> None:
+        server = reference()
+        if server is not None:
+            server.look_for_urgent()
+        # Most of what comes is for its thread, and what is urgent can wait so long.
+        self._look_at = time.monotonic() + URGENT_INTERVAL
 
     def _flush_in(self) -> float | None:
         if not self._noted:

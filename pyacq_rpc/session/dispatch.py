@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
-from typing import Any
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, Protocol
 
 from ..wire.messages import Target
 from .leases import ObjectTable
 from .policy import Policy
 from .special import SPECIAL
 
-__all__ = ["Dispatcher", "UserError"]
+__all__ = ["Dispatcher", "Owner", "UserError"]
 
 
 class UserError(Exception):
@@ -28,6 +29,19 @@ class UserError(Exception):
         self.error = error
 
 
+class Owner(Protocol):
+    """What some actions are about: a server."""
+
+    def close(self) -> None:
+        """Ask it to close; returns at once."""
+
+    def status(self) -> dict[str, object]:
+        """Say what it is doing."""
+
+    def interrupt(self) -> bool:
+        """Interrupt what it is doing; whether there was anything."""
+
+
 class Dispatcher:
     """Carries out the actions of the protocol on local objects.
 
@@ -37,15 +51,15 @@ class Dispatcher:
         The objects that peers hold references to.
     policy : Policy
         Is asked before each access.
-    close : callable
-        Asked to close the server; returns at once.
+    owner : Owner
+        Whose objects they are.
     """
 
-    def __init__(self, table: ObjectTable, policy: Policy, close: Callable[[], None]) -> None:
+    def __init__(self, table: ObjectTable, policy: Policy, owner: Owner) -> None:
         self.names: dict[str, object] = {}
         self._table = table
         self._policy = policy
-        self._ask_to_close = close
+        self._owner = owner
 
     def run(self, action: str, options: dict[str, Any]) -> object:
         """Carry out one action.
@@ -129,8 +143,41 @@ class Dispatcher:
 
     def _close(self) -> bool:
         self._policy.check("close", None, None)
-        self._ask_to_close()
+        self._owner.close()
         return True
+
+    def _status(self) -> dict[str, object]:
+        self._policy.check("status", None, None)
+        return self._owner.status()
+
+    def _interrupt(self) -> bool:
+        self._policy.check("interrupt", None, None)
+        return self._owner.interrupt()
+
+    def describe(self, action: str, options: dict[str, Any]) -> str:
+        """Return what an action is about, in a few words; runs nobody's code.
+
+        Examples
+        --------
+        A method of an object that was published, of one that was not, and an import:
+        ``'camera.expose'``, ``'Camera.expose'``, ``'import numpy'``.
+        """
+        target = options.get("obj")
+        if not isinstance(target, Target):
+            return " ".join([action, *(name for name in options.values() if type(name) is str)])
+        if target.ref.startswith("@"):
+            owner = target.ref[1:]
+        else:
+            owner = self._name_of(self._table.get(target.ref))
+        return ".".join([owner, *target.attributes])
+
+    def _name_of(self, obj: object) -> str:
+        for name, published in list(self.names.items()):
+            if published is obj:
+                return name
+        if isinstance(obj, (type, ModuleType, FunctionType, BuiltinFunctionType)):
+            return str(obj.__name__)
+        return type(obj).__name__
 
     def resolve(self, target: Target) -> Any:
         """Return the object of a target, its attributes looked up.

@@ -29,7 +29,8 @@ class Policy(Protocol):
             ``'special'`` (an operator or other special method), ``'value'``
             (a copy), ``'delete'`` (of a reference, for all who hold it), or on
             the server itself (`obj` is None) ``'get_item'``,
-            ``'set_item'``, ``'import'``, ``'transfer'``, ``'close'``.
+            ``'set_item'``, ``'import'``, ``'transfer'``, ``'close'``,
+            ``'status'``, ``'interrupt'``.
         obj : object
             What is accessed.
         name : str or None

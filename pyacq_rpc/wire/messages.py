@@ -27,6 +27,7 @@ __all__ = [
     "REPLIES",
     "REQUEST",
     "RESULT",
+    "URGENT",
     "VERSION",
     "Cancel",
     "Claim",
@@ -255,8 +256,13 @@ ACTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ping": {},
     "time": {},
     "close": {},
+    "status": {},
+    "interrupt": {},
 }
 """The options of each action, with the types they must have on the wire."""
+
+URGENT = frozenset({"status", "interrupt"})
+"""Actions that are carried out at once where they overtake others, as `Cancel` does."""
 
 
 def pack_fields(message: Message) -> list[Any]:

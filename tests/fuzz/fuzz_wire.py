@@ -101,9 +101,24 @@ def feed(frames: Frames) -> str:
     return outcome
 
 
+class Nobody:
+    """Whose objects they are."""
+
+    def close(self) -> None:
+        """Go on."""
+
+    def status(self) -> dict[str, object]:
+        """Say nothing."""
+        return {}
+
+    def interrupt(self) -> bool:
+        """Go on."""
+        return False
+
+
 def _feed(frames: Frames) -> str:
     table = ObjectTable()
-    dispatcher = Dispatcher(table, Cautious(), lambda: None)
+    dispatcher = Dispatcher(table, Cautious(), Nobody())
     dispatcher.names["name"] = Harmless()
     ref = table.open(Harmless(), "peer")
 

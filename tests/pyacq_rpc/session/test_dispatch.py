@@ -68,12 +68,18 @@ class Site:
     def __init__(self, policy):
         self.table = ObjectTable()
         self.closed = 0
-        self.dispatcher = Dispatcher(self.table, policy, self.close)
+        self.dispatcher = Dispatcher(self.table, policy, self)
         self.camera = Camera()
         self.ref = self.table.open(self.camera, "A")
 
     def close(self):
         self.closed += 1
+
+    def status(self):
+        return {"doing": None}
+
+    def interrupt(self):
+        return False
 
     def run(self, action, **options):
         assert options.keys() == ACTIONS[action].keys()
@@ -127,6 +133,36 @@ class TestActions:
         assert abs(site.run("time") - time.time()) < 60
         assert site.run("close") is True
         assert site.closed == 1
+        assert site.run("status") == {"doing": None}
+        assert site.run("interrupt") is False
+
+    @pytest.mark.parametrize(
+        ("action", "options", "words"),
+        [
+            (
+                "call_obj",
+                lambda site: {"obj": Target(site.ref, ["lens", "zoom"])},
+                "Camera.lens.zoom",
+            ),
+            ("call_obj", lambda site: {"obj": Target("@cam", ["expose"])}, "cam.expose"),
+            (
+                "get_obj",
+                lambda site: {"obj": Target(site.table.open(math, "A"), ["pi"])},
+                "math.pi",
+            ),
+            ("call_obj", lambda site: {"obj": Target(site.table.open(Camera, "A"), [])}, "Camera"),
+            ("import", lambda site: {"module": "numpy"}, "import numpy"),
+            ("get_item", lambda site: {"name": "camera"}, "get_item camera"),
+            ("ping", lambda site: {}, "ping"),
+        ],
+    )
+    def test_it_can_say_what_it_is_about(self, site, action, options, words):
+        assert site.dispatcher.describe(action, options(site)) == words
+
+    def test_what_is_published_has_that_name(self, site):
+        site.dispatcher.names["main camera"] = site.camera
+        target = Target(site.ref, ["expose"])
+        assert site.dispatcher.describe("call_obj", {"obj": target}) == "main camera.expose"
 
     def test_every_action_of_the_protocol_is_there(self, site):
         for action in ACTIONS:

@@ -34,6 +34,8 @@ OPTIONS = {
     "ping": {},
     "time": {},
     "close": {},
+    "status": {},
+    "interrupt": {},
 }
 MESSAGES = [
     Hello(1, "peer", {}),

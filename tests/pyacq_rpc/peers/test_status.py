@@ -1,0 +1,254 @@
+"""Alive, busy, unresponsive, dead: what a client can find out, and do about it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+from conftest import eventually, settled
+from things import Thing
+
+from pyacq_rpc import CallTimeout, RemoteCallException, RPCClient, RPCServer, ServerDisconnected
+from spawner import ProcessSpawner
+
+HOLD_THE_GIL = "import ctypes; ctypes.PyDLL(None).sleep(5)"
+
+
+@pytest.fixture
+def node():
+    with ProcessSpawner(name="under-test") as node:
+        assert settled(node.client)
+        yield node
+
+
+@pytest.fixture
+def sleep(node):
+    return node._import("time").sleep
+
+
+class TestStatus:
+    def test_a_server_that_has_nothing_to_do_is_alive(self, client):
+        client.ping()
+        assert client.status(10) == ("alive", None, None)
+
+    def test_a_busy_one_tells_what_it_is_doing(self, node, sleep):
+        future = sleep(60, _sync="async")
+        assert eventually(lambda: node.client.status().state == "busy")
+        first = node.client.status(10)
+        assert first.doing == "time.sleep"
+        assert eventually(lambda: node.client.status(10).seconds > first.seconds)
+        assert not future.done()
+        node.kill()
+
+    def test_what_runs_within_something_else_comes_first(self, server, client):
+        """The status is that of the innermost request, and then of the outer one again."""
+        thing = server["thing"] = Thing()
+        proxy = client["thing"]
+        future = proxy.wait(_sync="async")
+        assert eventually(lambda: client.status().doing == "thing.wait")
+        thing.gate.set()
+        future.result()
+        assert eventually(lambda: client.status().state == "alive")
+
+    def test_a_lazy_server_is_alive_while_its_thread_does_something_else(self):
+        server = RPCServer()
+        server.run_lazy()
+        asked, seen = threading.Event(), []
+
+        def ask():
+            client = RPCClient(server.address)
+            client.ping()
+            asked.set()
+            seen.append(client.status(10).state)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not asked.is_set():
+            server._read_and_process_one(0.01)
+        thread.join(20)
+        assert seen == ["alive"]
+        server.close()
+
+    def test_one_that_holds_the_interpreter_is_busy(self, node):
+        run = node._import("builtins").exec
+        run(HOLD_THE_GIL, {}, _sync="off")
+        assert eventually(lambda: node.client.status(0.2).state == "busy")
+        assert node.client.status(0.2) == ("busy", None, None)
+        assert not node.client.disconnected()
+        assert node.client.ping(timeout=20) == "pong"
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be frozen here")
+    def test_a_frozen_one_is_unresponsive_and_then_dead(self, node):
+        client = node.client
+        node.proc.send_signal(signal.SIGSTOP)
+        try:
+            assert client.status(0.2).state == "unresponsive"
+            with pytest.raises(ServerDisconnected):
+                client.ping(timeout=20)
+            assert client.status().state == "dead"
+            assert client.disconnected()
+        finally:
+            node.proc.send_signal(signal.SIGCONT)
+
+    def test_one_that_was_killed_is_dead(self, node):
+        client = node.client
+        node.proc.kill()
+        assert eventually(lambda: client.status().state == "dead")
+        assert client.disconnected()
+
+    def test_where_nobody_listens_it_is_dead(self, server):
+        address = server.address
+        server.close()
+        assert server.wait_closed(10)
+        assert RPCClient(address).status(0.1).state == "dead"
+
+    def test_over_inproc(self):
+        server = RPCServer("inproc://status")
+        thread = threading.Thread(target=server.run_forever)
+        thread.start()
+        client = RPCClient("inproc://status")
+        assert client.status().state == "alive"
+        client.close_server()
+        thread.join()
+
+
+class TestInterrupt:
+    def test_it_ends_a_sleep_of_a_node(self, node, sleep):
+        future = sleep(60, _sync="async")
+        assert eventually(lambda: node.client.status().doing == "time.sleep")
+        assert node.client.interrupt(10)
+        with pytest.raises(RemoteCallException) as caught:
+            future.result(10)
+        assert type(caught.value).__name__ == "KeyboardInterrupt"
+        assert not isinstance(caught.value, KeyboardInterrupt)
+        assert node.client.ping() == "pong"
+
+    def test_anybody_s_call(self, node, sleep):
+        ready, go, told = threading.Event(), threading.Event(), []
+
+        def interrupt():
+            client = RPCClient(node.address)
+            client.ping()
+            ready.set()
+            go.wait(10)
+            told.append(client.interrupt(10))
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        assert ready.wait(10)
+        future = sleep(60, _sync="async")
+        assert eventually(lambda: node.client.status().doing == "time.sleep")
+        go.set()
+        with pytest.raises(RemoteCallException):
+            future.result(10)
+        thread.join(10)
+        assert told == [True]
+
+    def test_there_is_nothing_to_interrupt(self, client):
+        assert client.interrupt() is False
+        assert client.ping() == "pong"
+
+    def test_a_server_in_another_thread(self, server, client):
+        class Counter:
+            count = 0
+
+            def run(self):
+                while True:
+                    self.count += 1
+
+        counter = server["counter"] = Counter()
+        future = client["counter"].run(_sync="async")
+        assert eventually(lambda: counter.count > 1000)
+        assert client.interrupt(10)
+        with pytest.raises(RemoteCallException):
+            future.result(10)
+        assert client.ping() == "pong"
+
+    def test_a_call_without_an_answer(self, node, sleep):
+        sleep(60, _sync="off")
+        assert eventually(lambda: node.client.status().doing == "time.sleep")
+        assert node.client.interrupt(10)
+        assert node.client.ping() == "pong"
+
+    def test_a_thousand_short_calls_under_fire(self, node):
+        """Each ends with its result or with the interrupt, and the node goes on."""
+        client = node.client
+        add = node._import("operator").add
+        stop = threading.Event()
+        interrupted = []
+
+        def fire():
+            other = RPCClient(node.address)
+            assert other.ping() == "pong"
+            while not stop.is_set():
+                other.interrupt(10)
+
+        thread = threading.Thread(target=fire)
+        thread.start()
+        try:
+            for number in range(1000):
+                try:
+                    assert add(number, 1) == number + 1
+                except RemoteCallException as error:
+                    interrupted.append(type(error).__name__)
+        finally:
+            stop.set()
+            thread.join(10)
+        assert set(interrupted) <= {"KeyboardInterrupt"}
+        assert client.ping() == "pong"
+
+    def test_one_that_does_not_let_go_of_the_interpreter_cannot_say(self, node):
+        run = node._import("builtins").exec
+        run(HOLD_THE_GIL, {}, _sync="off")
+        assert eventually(lambda: node.client.status(0.2).state == "busy")
+        with pytest.raises(CallTimeout):
+            node.client.interrupt(0.1)
+        node.kill()
+
+
+class TestReconnect:
+    def test_to_the_next_server_at_the_address(self, server):
+        server["answer"] = Thing()
+        client = RPCClient(server.address)
+        old = client["answer"]
+        server.close()
+        assert server.wait_closed(10)
+        assert eventually(client.disconnected)
+        following = RPCServer(server.address)
+        following["answer"] = 42
+        thread = threading.Thread(target=following.run_forever)
+        thread.start()
+        with pytest.raises(ServerDisconnected):
+            client["answer"]
+        client.reconnect()
+        assert client["answer"] == 42
+        with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+            old.add(1, 2)
+        client.close_server()
+        thread.join(10)
+
+    def test_one_that_is_connected_stays_so(self, client):
+        channel = client.channel
+        client.reconnect()
+        assert client.channel is channel
+        assert client.ping() == "pong"
+
+    def test_before_anybody_is_there(self, server):
+        client = RPCClient(server.address)
+        client.ping()
+        server.close()
+        assert server.wait_closed(10)
+        assert eventually(client.disconnected)
+        client.reconnect()
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            client.ping(timeout=0.1)
+        assert time.monotonic() - begin < 10
+        following = RPCServer(server.address)
+        thread = threading.Thread(target=following.run_forever)
+        thread.start()
+        assert client.ping() == "pong"
+        client.close_server()
+        thread.join(10)

@@ -435,8 +435,11 @@ class Channel:
         if not self._moved:
             # Answers to what was sent before the move are still to come here,
             # ahead of what comes over the stream.
+            inbox = self._inbox
             while (frames := self._frames.take()) is not None:
-                self._inbox.append([frame.buffer for frame in frames])
+                arrived = [[frame.buffer for frame in frames]]
+                inbox += arrived
+                frames.clear()  # with no call in between: both happen, or neither
         elif self._stream is not None:
             self._stream.receive(self._inbox)
             if self._stream.ended:

@@ -113,17 +113,20 @@ class Inbox:
             self.lost(connection)
 
     def _take_messages(self) -> None:
+        items = self.items
         while (message := self._socket.take()) is not None:
-            if len(message) < 2:
-                continue  # an identity and nothing else: no message of ours
             identity = message[0].bytes
             connection = self._connections.get(identity)
-            if (
-                connection is None
-                or len(message) != 2
-                or not self._overtakes(connection, message[1].buffer)
+            arrived = [(identity, message[1:])]
+            # An identity and nothing else is no message of ours.
+            if len(message) < 2 or (
+                connection is not None
+                and len(message) == 2
+                and self._overtakes(connection, message[1].buffer)
             ):
-                self.items.append((identity, message[1:]))
+                arrived.clear()
+            items += arrived
+            message.clear()  # with no call in between: both happen, or neither
 
     def _overtakes(self, connection: Connection, frame: Any) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""

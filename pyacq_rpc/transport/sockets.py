@@ -183,14 +183,18 @@ class FrameSocket:
             self._sending = False
 
     def take(self) -> list[zmq.Frame] | None:
-        """Return one message that is there, as frames, or None."""
+        """Return one message that is there, as frames, or None.
+
+        It is the same one until the list has been cleared, so that an interrupt
+        cannot lose it: clear it when the message is where it belongs.
+        """
         taken = self._taken
         try:
             while not taken or taken[-1].more:
-                taken.append(self._socket.recv(zmq.DONTWAIT, copy=False))
+                # In one step, which no interrupt comes between.
+                taken += map(self._socket.recv, (zmq.DONTWAIT,), (False,))
         except zmq.Again:
             return None
-        self._taken = []
         return taken
 
     def _put(self, frames: list[Any]) -> None:

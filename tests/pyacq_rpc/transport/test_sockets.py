@@ -35,6 +35,27 @@ def test_an_endpoint_names_the_port_that_was_given(pair):
     assert clean_address(endpoint(pair[2])) == endpoint(pair[2])
 
 
+def taken(source):
+    """Take a message for good."""
+    message = source.take()
+    found = [frame.bytes for frame in message]
+    message.clear()
+    return found
+
+
+def test_a_message_is_there_until_it_has_been_put_somewhere(pair):
+    router, dealer, router_socket, _ = pair
+    dealer.send([b"one"])
+    dealer.send([b"two"])
+    assert router_socket.poll(10_000)
+    message = router.take()
+    assert router.take() is message
+    assert taken(router)[1:] == [b"one"]
+    assert router_socket.poll(10_000)
+    assert taken(router)[1:] == [b"two"]
+    assert router.take() is None
+
+
 def test_take_returns_none_when_there_is_nothing(pair):
     assert pair[0].take() is None
 
@@ -128,7 +149,7 @@ def test_an_interrupt_leaves_no_half_message(pair, at):
     dealer.send([b"next"])
     for expected in ([b"one", b"two", b"three"], [b"next"]):
         assert router_socket.poll(10_000)
-        assert [frame.bytes for frame in router.take()[1:]] == expected
+        assert taken(router)[1:] == expected
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -140,9 +161,9 @@ def test_an_interrupted_take_goes_on_where_it_was(pair, at):
     interrupted = FrameSocket(Interrupted(router_socket, at))
     with pytest.raises(KeyboardInterrupt):
         interrupted.take()
-    assert [frame.bytes for frame in interrupted.take()[1:]] == [b"one", b"two"]
+    assert taken(interrupted)[1:] == [b"one", b"two"]
     assert router_socket.poll(10_000)
-    assert [frame.bytes for frame in interrupted.take()[1:]] == [b"next"]
+    assert taken(interrupted)[1:] == [b"next"]
 
 
 def test_a_message_sent_within_the_sending_of_another_follows_it(pair):
@@ -159,4 +180,4 @@ def test_a_message_sent_within_the_sending_of_another_follows_it(pair):
     dealer.send([b"head", Sends(b"body")])
     for expected in ([b"head", b"body"], [b"inner"]):
         assert router_socket.poll(10_000)
-        assert [frame.bytes for frame in router.take()[1:]] == expected
+        assert taken(router)[1:] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -159,6 +160,7 @@ class FrameSocket:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
+        self._receive: Callable[[int, bool], Any] = socket.recv
         self._sending = False
         self._outbox: collections.deque[list[Any]] = collections.deque()
         self._taken: list[zmq.Frame] = []
@@ -192,7 +194,7 @@ class FrameSocket:
         try:
             while not taken or taken[-1].more:
                 # In one step, which no interrupt comes between.
-                taken += map(self._socket.recv, (zmq.DONTWAIT,), (False,))
+                taken += map(self._receive, (zmq.DONTWAIT,), (False,))
         except zmq.Again:
             return None
         return taken

@@ -29,7 +29,7 @@ from ..session.leases import new_token
 from ..session.proxy import Lease
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
-from ..transport.sockets import FrameSocket, connect_dealer
+from ..transport.sockets import FrameSocket, connect, new_dealer
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
@@ -139,8 +139,14 @@ class Channel:
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
-        key = runtime.keys.for_client(address)
-        self._socket = connect_dealer(runtime.context, address, key)
+        self._socket = new_dealer(runtime.context, runtime.keys.for_client(address))
+        self._monitor = Monitor(self._socket)
+        try:
+            connect(self._socket, address)
+        except BaseException:
+            self._monitor.close()
+            self._socket.close(linger=0)
+            raise
         self._frames = FrameSocket(self._socket)
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None
@@ -148,7 +154,6 @@ class Channel:
         self.fds = [self._socket_fd]
         self._last_soon = 0.0
         self.in_process = address.startswith("inproc:")
-        self._monitor = Monitor(self._socket)
         self.monitor_fd = self._monitor.fd
         peer = runtime.peer_name(address)
         info = {"direct": True} if runtime.direct else {}

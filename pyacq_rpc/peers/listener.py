@@ -17,7 +17,7 @@ from ..transport.direct import DirectListener, is_available
 from ..transport.keys import KeyOrPath
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
-from ..transport.sockets import FrameSocket, bind_router, clean_address, endpoint
+from ..transport.sockets import FrameSocket, clean_address, endpoint, listen, new_router
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
@@ -80,12 +80,18 @@ class Listener:
         self._ended = threading.Event()
         asked = clean_address(address)
         own = runtime.keys.for_server(asked, key)
-        self._socket = bind_router(runtime.context, asked, own)
+        self._socket = new_router(runtime.context, own)
+        self._monitor = Monitor(self._socket)
+        try:
+            listen(self._socket, asked)
+        except BaseException:
+            self._monitor.close()
+            self._socket.close(linger=0)
+            raise
         self.address = endpoint(self._socket)
         if own is not None:
             runtime.keys.give(self.address, own)
         self._direct = _listen_direct() if runtime.direct else None
-        self._monitor = Monitor(self._socket)
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)
         self._unread = True  # the socket signals only what comes after a look

@@ -30,7 +30,8 @@ class Monitor:
     Parameters
     ----------
     socket : zmq.Socket
-        What to monitor. Close the monitor before the socket.
+        What to monitor, before it connects or listens: what has happened by then
+        is never told. Close the monitor before the socket.
 
     Attributes
     ----------

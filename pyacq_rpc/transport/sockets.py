@@ -10,7 +10,15 @@ import zmq
 
 from .keys import Key, be_client, be_server
 
-__all__ = ["FrameSocket", "bind_router", "clean_address", "connect_dealer", "endpoint"]
+__all__ = [
+    "FrameSocket",
+    "clean_address",
+    "connect",
+    "endpoint",
+    "listen",
+    "new_dealer",
+    "new_router",
+]
 
 HEARTBEAT_INTERVAL = 1500
 """Milliseconds between two ZMTP heartbeats."""
@@ -75,67 +83,69 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def bind_router(
-    context: zmq.Context[Any], address: str, key: Key | None = None
-) -> zmq.Socket[bytes]:
-    """Return a ROUTER socket that listens at `address`.
+def new_router(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
+    """Return a ROUTER socket, which is to `listen`.
 
     Parameters
     ----------
     context : zmq.Context
-    address : str
     key : Key, optional
         The server's. Everything is encrypted then, and a `gate.Gate` has to
         say who may connect.
+    """
+    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    _common(socket)
+    # Say so when a client is gone, where the default drops in silence.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    if key is not None:
+        be_server(socket, key)
+    return socket
+
+
+def listen(socket: zmq.Socket[bytes], address: str) -> None:
+    """Have a socket listen at an address; whatever monitors it must do so before.
 
     Raises
     ------
     OSError
         If it cannot listen there.
     """
-    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
     try:
-        _common(socket)
-        # Say so when a client is gone, where the default drops in silence.
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        if key is not None:
-            be_server(socket, key)
         socket.bind(address)
     except zmq.ZMQError as error:
-        socket.close(linger=0)
         raise OSError(error.errno, f"cannot listen at {address}: {error.strerror}") from error
-    return socket
 
 
-def connect_dealer(
-    context: zmq.Context[Any], address: str, key: Key | None = None
-) -> zmq.Socket[bytes]:
-    """Return a DEALER socket that is on its way to `address`.
+def new_dealer(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
+    """Return a DEALER socket, which is to `connect`.
 
     Its identity is left to the ROUTER, which makes a random one.
 
     Parameters
     ----------
     context : zmq.Context
-    address : str
     key : Key, optional
         The client's, which has to be the server's too.
+    """
+    socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+    _common(socket)
+    if key is not None:
+        be_client(socket, key)
+    return socket
+
+
+def connect(socket: zmq.Socket[bytes], address: str) -> None:
+    """Set a socket on its way to an address; whatever monitors it must do so before.
 
     Raises
     ------
     ValueError
         If nothing could ever listen there.
     """
-    socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     try:
-        _common(socket)
-        if key is not None:
-            be_client(socket, key)
         socket.connect(address)
     except zmq.ZMQError as error:
-        socket.close(linger=0)
         raise ValueError(f"cannot connect to {address!r}: {error.strerror}") from error
-    return socket
 
 
 def endpoint(socket: zmq.Socket[bytes]) -> str:

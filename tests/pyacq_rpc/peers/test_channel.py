@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass
 
 import pytest
 from conftest import eventually
 
-from pyacq_rpc import Future, RPCClient
+from pyacq_rpc import AuthenticationError, Future, RPCClient
+from pyacq_rpc.peers import channel
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.listener import Listener
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.peers.unsent import Unsent
+from pyacq_rpc.transport.sockets import connect
 
 
 @dataclass
@@ -50,10 +53,10 @@ def test_who_waits_where_nothing_comes_any_more_is_told(moving, monkeypatch):
     read, see_to_it = threading.Event(), threading.Event()
     moved = Channel.moved
 
-    def be_slow(channel):
+    def be_slow(moved_one):
         read.set()
         assert see_to_it.wait(10)
-        moved(channel)
+        moved(moved_one)
 
     monkeypatch.setattr(Channel, "moved", be_slow)
     moving.follow.set()
@@ -96,3 +99,26 @@ def test_the_io_thread_does_not_wait_where_nothing_comes_any_more(moving, monkey
     assert not moving.future.done()
     wait.set()
     assert eventually(moving.future.done)
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+"""Of somebody who knows of no keys (ZeroMQ RFC 23)."""
+
+
+def test_a_handshake_that_fails_at_once_is_told(monkeypatch):
+    """Before the thread comes to anything else; libzmq does not try again then."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def connect_and_see_it_fail(*args):
+            connect(*args)
+            other, _ = listening.accept()
+            with other:
+                other.sendall(GREETING)
+                other.settimeout(10)
+                while other.recv(1000):
+                    pass
+
+        monkeypatch.setattr(channel, "connect", connect_and_see_it_fail)
+        client = RPCClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(AuthenticationError, match="does not speak this protocol with a key"):
+            client.ping()

@@ -5,7 +5,14 @@ import zmq
 from conftest import eventually
 
 from pyacq_rpc.transport.monitor import Monitor, source_descriptor
-from pyacq_rpc.transport.sockets import FrameSocket, bind_router, connect_dealer, endpoint
+from pyacq_rpc.transport.sockets import (
+    FrameSocket,
+    connect,
+    endpoint,
+    listen,
+    new_dealer,
+    new_router,
+)
 
 
 @pytest.fixture
@@ -16,10 +23,13 @@ def context():
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:*", "ipc://{}/socket"])
 def test_it_tells_whose_connection_has_gone(context, tmp_path, address):
-    router = bind_router(context, address.format(tmp_path))
+    router = new_router(context)
     monitor = Monitor(router)
+    listen(router, address.format(tmp_path))
     events = list(monitor.events())
-    dealers = [connect_dealer(context, endpoint(router)) for _ in range(2)]
+    dealers = [new_dealer(context) for _ in range(2)]
+    for dealer in dealers:
+        connect(dealer, endpoint(router))
     descriptors = []
     for dealer in dealers:
         dealer.send(b"hello")
@@ -35,9 +45,11 @@ def test_it_tells_whose_connection_has_gone(context, tmp_path, address):
 
 
 def test_inproc_has_no_descriptors(context):
-    router = bind_router(context, "inproc://here")
+    router = new_router(context)
     monitor = Monitor(router)
-    dealer = connect_dealer(context, "inproc://here")
+    listen(router, "inproc://here")
+    dealer = new_dealer(context)
+    connect(dealer, "inproc://here")
     dealer.send(b"hello")
     assert source_descriptor(FrameSocket(router).take()[1]) is None
     dealer.close()
@@ -49,9 +61,10 @@ def test_inproc_has_no_descriptors(context):
 def test_after_unbind_the_address_is_free(context):
     address = "tcp://127.0.0.1:*"
     for _ in range(50):
-        router = bind_router(context, address)
-        address = endpoint(router)
+        router = new_router(context)
         monitor = Monitor(router)
+        listen(router, address)
+        address = endpoint(router)
         monitor.unbind()
         monitor.close()
         router.close()

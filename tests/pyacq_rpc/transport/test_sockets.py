@@ -7,10 +7,12 @@ import zmq
 
 from pyacq_rpc.transport.sockets import (
     FrameSocket,
-    bind_router,
     clean_address,
-    connect_dealer,
+    connect,
     endpoint,
+    listen,
+    new_dealer,
+    new_router,
 )
 
 
@@ -23,8 +25,10 @@ def context():
 
 @pytest.fixture
 def pair(context):
-    router = bind_router(context, "tcp://127.0.0.1:*")
-    dealer = connect_dealer(context, endpoint(router))
+    router = new_router(context)
+    listen(router, "tcp://127.0.0.1:*")
+    dealer = new_dealer(context)
+    connect(dealer, endpoint(router))
     yield FrameSocket(router), FrameSocket(dealer), router, dealer
     dealer.close(linger=0)
     router.close(linger=0)
@@ -78,14 +82,17 @@ def test_a_client_that_is_gone_is_told(pair):
 
 
 def test_an_address_in_use_names_itself(context, pair):
-    with pytest.raises(OSError, match="cannot listen at tcp://") as caught:
-        bind_router(context, endpoint(pair[2]))
+    with (
+        new_router(context) as router,
+        pytest.raises(OSError, match="cannot listen at tcp://") as caught,
+    ):
+        listen(router, endpoint(pair[2]))
     assert caught.value.errno == zmq.EADDRINUSE
 
 
 def test_where_nothing_could_ever_listen(context):
-    with pytest.raises(ValueError, match="cannot connect"):
-        connect_dealer(context, "tcp://127.0.0.1")
+    with new_dealer(context) as dealer, pytest.raises(ValueError, match="cannot connect"):
+        connect(dealer, "tcp://127.0.0.1")
 
 
 @pytest.mark.parametrize(

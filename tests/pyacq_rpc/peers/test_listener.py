@@ -1,0 +1,30 @@
+"""Who comes early, and who listens where."""
+
+from __future__ import annotations
+
+import threading
+
+from conftest import eventually
+
+from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc.peers import listener
+from pyacq_rpc.transport.sockets import endpoint, listen
+
+
+def test_a_client_that_comes_as_soon_as_it_listens_is_served(monkeypatch):
+    """Before the thread comes to anything else."""
+    clients = []
+
+    def listen_and_see_it_connect(socket, address):
+        listen(socket, address)
+        clients.append(RPCClient(endpoint(socket)))
+        assert eventually(lambda: clients[0].channel._connected)
+
+    monkeypatch.setattr(listener, "listen", listen_and_see_it_connect)
+    server = RPCServer()
+    thread = threading.Thread(target=server.run_forever)
+    thread.start()
+    assert clients[0].ping() == "pong"
+    assert clients[0].ping() == "pong"
+    server.close()
+    thread.join()

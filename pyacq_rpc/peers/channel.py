@@ -445,7 +445,7 @@ class Channel:
         elif self._stream is not None:
             self._stream.receive(self._inbox)
             if self._stream.ended:
-                self._inbox.append("has died")
+                self._inbox.append(self._stream.why or "has died")
 
     # -- delivering, with no lock held ---------------------------------------------
 

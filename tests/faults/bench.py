@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import threading
 import time
@@ -80,3 +82,31 @@ def books() -> dict[str, int]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": threading.active_count(),
     }
+
+
+def use_up_descriptors() -> list[int]:
+    """Let this process open none from now on; return those that it could still open."""
+    import resource
+
+    used = max(map(int, os.listdir("/proc/self/fd"))) + 1
+    spare = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+    with contextlib.suppress(OSError):
+        while True:
+            spare.append(os.open(os.devnull, os.O_RDONLY))
+    return spare
+
+
+def give_back(descriptors: list[int]) -> None:
+    """Let this process open that many again."""
+    for fd in descriptors:
+        os.close(fd)
+
+
+def refuse_segments() -> None:
+    """Let this process have no more shared memory."""
+
+    def refuse(*args: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.memfd_create = refuse

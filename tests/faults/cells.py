@@ -120,9 +120,11 @@ def _fork_there(world: World) -> None:
 def _fork_here(world: World) -> None:
     """In the child nothing is left of the client, and a new one can be made."""
 
+    client = world.node.client
+
     def act() -> str:
         with contextlib.suppress(ServerDisconnected):
-            return f"still a client: {world.node.client.ping()}"
+            return f"still a client: {client.ping()}"
         return str(RPCClient(world.address).ping(timeout=PATIENCE))
 
     assert in_a_fork(act) == "pong"

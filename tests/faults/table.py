@@ -10,6 +10,7 @@ UNHARMED = "unharmed"
 DISCONNECTED = "ServerDisconnected"
 TIMEOUT = "CallTimeout"
 STOPS = "TimerStopped"
+GIVEN_BACK = "given back"
 
 
 class Row(NamedTuple):
@@ -22,7 +23,8 @@ class Row(NamedTuple):
     says : str
         The same for people.
     outcomes : dict
-        What comes of each kind of use: an exception, or UNHARMED.
+        What comes of each kind of use: an exception, or UNHARMED; or, of what the user of
+        a node held there, GIVEN_BACK.
     within : float or None
         Seconds after which that is so, on a machine that has nothing else to do.
     measured : float or None
@@ -65,5 +67,27 @@ NETWORK = [
     Row("left out", "somebody takes out a whole frame", _all(TIMEOUT, timer=UNHARMED), None),
 ]
 
-SLOW = {"frozen", "GIL held", "slow reader", "cut", "corrupted", "duplicated", "reordered",
-        "truncated", "killed, a fork lives on", "left out", "cut and healed"}  # fmt: skip
+CLIENT = [
+    Row("client killed", "its process is killed", _all(GIVEN_BACK), 0.5),
+    Row("client frozen", "its process or machine is frozen", _all(GIVEN_BACK), 5.0),
+    Row("client exits", "its interpreter ends with calls pending", _all(GIVEN_BACK), 2.5),
+    Row("thread ends", "its thread ends", _all(GIVEN_BACK), 0.5),
+]
+
+RESOURCES = [
+    Row(
+        "client's descriptors",
+        "it may open no more descriptors",
+        _all(UNHARMED, array=DISCONNECTED),
+    ),
+    Row("node's descriptors", "the node may open none", _all(UNHARMED, array=DISCONNECTED)),
+    Row("no shared memory", "there is no memory to be shared", HARMLESS),
+    Row("disk full", "the disk is full", HARMLESS),
+]
+
+SLOW = frozenset(
+    row.fault
+    for row in (*SERVER, *NETWORK, *CLIENT)
+    if row.outcomes is HARMLESS or row.within not in (0.5, None)
+) | {"left out"}
+"""Those that take seconds, or are awaited for seconds: a test brings them upon all at once."""

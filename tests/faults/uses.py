@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ class Use:
     def round(self) -> None:
         """Use it once more, and check what comes of it."""
 
+    def begin(self) -> Callable[[], object]:
+        """Begin something that its thread does not see the end of; return a check of that."""
+        return lambda: None
+
     def end(self) -> None:
         """Check what is left to be checked, whatever has happened."""
 
@@ -48,6 +53,10 @@ class Async(Use):
         futures = [self.bench.work(0.002, n, _sync="async") for n in range(5)]
         assert [future.result(self.patience) for future in futures] == [1, 2, 3, 4, 5]
 
+    def begin(self) -> Callable[[], object]:
+        future = self.bench.work(0.2, 1, _sync="async")
+        return lambda: check(future.result(PATIENCE) == 2)
+
 
 class Off(Use):
     def round(self) -> None:
@@ -55,15 +64,29 @@ class Off(Use):
             self.bench.note(n, _sync="off")
         assert self.bench.noted() == list(range(20))
 
+    def begin(self) -> Callable[[], object]:
+        bench = self.bench
+        bench.note(7, _sync="off")
+        return lambda: check(bench.noted() == [7])
+
 
 class Callback(Use):
     def round(self) -> None:
         assert self.bench.call_often(lambda n: n + 1, 5) == 15
 
+    def begin(self) -> Callable[[], object]:
+        future = self.bench.call_often(lambda n: n + 1, 5, _sync="async")
+        return lambda: check(future.result(PATIENCE) == 15)
+
 
 class Iterating(Use):
     def round(self) -> None:
         assert list(self.bench.numbers(5)) == [0, 1, 2, 3, 4]
+
+    def begin(self) -> Callable[[], object]:
+        numbers = iter(self.bench.numbers(5))
+        assert next(numbers) == 0
+        return lambda: check(list(numbers) == [1, 2, 3, 4])
 
 
 class Timing(Use):
@@ -79,6 +102,10 @@ class Timing(Use):
         self.server._read_and_process_one(0.05)
         if self.timer.stopped():
             raise TimerStopped
+
+    def begin(self) -> Callable[[], object]:
+        timer = self.timer
+        return lambda: check(timer.stopped())
 
     def end(self) -> None:
         self.server.close()
@@ -114,8 +141,19 @@ class Array(Use):
     def round(self) -> None:
         assert np.array_equal(self.bench.work(0.005, self.numbers), self.numbers + 1)
 
+    def begin(self) -> Callable[[], object]:
+        held, wanted = self.held, self.numbers + 1
+        future = self.bench.work(0.2, self.numbers, _sync="async")
+        return lambda: check(
+            all(map(np.array_equal, (held, future.result(PATIENCE)), [wanted] * 2))
+        )
+
     def end(self) -> None:
         assert np.array_equal(self.held, self.numbers + 1)  # whatever has become of the sender
+
+
+def check(holds: bool) -> None:
+    assert holds
 
 
 class TimerStopped(Exception):
@@ -158,7 +196,9 @@ class Pursuit:
         self.rounds = 0
         self.slowest = 0.0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(USES[use], address, patience))
+        arguments = (USES[use], address, patience)
+        # A daemon, since an interpreter may end while it is at it.
+        self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self._thread.start()
 
     def _run(self, kind: type[Use], address: str, patience: float) -> None:
@@ -188,6 +228,11 @@ class Pursuit:
     def failed(self) -> bool:
         """Whether something has ended it."""
         return self.error is not None
+
+    def wait_until_failed(self) -> bool:
+        """Wait for what ends it; whether it has come."""
+        self._thread.join(PATIENCE)
+        return self.failed()
 
     def over(self) -> None:
         """End it after this round."""
@@ -219,6 +264,11 @@ def ask_and_not_read(address: str, seconds: int) -> bool:
     answers = [bench.text(50_000, _sync="async") for _ in range(100)]
     ctypes.PyDLL(None).sleep(seconds)  # with the GIL held
     return all(answer.result(PATIENCE) == "x" * 50_000 for answer in answers)
+
+
+def failed() -> bool:
+    """Wait until the use that this node has begun has failed."""
+    return _here[-1].wait_until_failed()
 
 
 def end() -> str:

@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 EVERY_ROAD := tests/pyacq_rpc/peers tests/pyacq_rpc/loops tests/spawner/test_process.py \
 	tests/test_what_went_wrong_before.py
 
+SECONDS ?= 120
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs soak clean
 
@@ -16,6 +18,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make check  lint, types, documentation with warnings as errors"
 	@echo "make bench  measure against raw pyzmq and other projects: tables, a plot"
+	@echo "make soak   let nodes work for two minutes while some are killed; SECONDS=3600 for an hour"
 	@echo "make docs   build the pages in docs/_build/html"
 
 $(BIN)/python:
@@ -48,6 +51,9 @@ docs: $(VENV)/installed-docs
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks --busy
+
+soak: $(VENV)/installed-test
+	$(BIN)/python tests/soak/run.py --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache

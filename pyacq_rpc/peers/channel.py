@@ -338,16 +338,21 @@ class Channel:
         with self._lock:
             if self.closed:
                 return
-            lost = False
+            lost, was_connected = False, self._connected
+            broken = self._monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
             for connected, _ in self._monitor.events():
                 # What ends before it has begun is tried again, by libzmq.
                 lost = lost or (self._connected and not connected)
                 self._connected = self._connected or connected
+            spoilt = broken < self._monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
             refused = None if self._connected else _why_refused(self._monitor.failures)
             self._refused = refused is not None
         self.deliver()
         if refused is not None:
             self.lose(refused)
+        elif spoilt and was_connected:
+            # libzmq reads no more then, but ends the connection only seconds later.
+            self.lose("is out of reach: what it has sent was changed on the way")
         elif lost:
             self.lose("has died")
 
@@ -448,7 +453,7 @@ class Channel:
         elif self._stream is not None:
             self._stream.receive(self._inbox)
             if self._stream.ended:
-                self._inbox.append("has died")
+                self._inbox.append(self._stream.why or "has died")
 
     # -- delivering, with no lock held ---------------------------------------------
 

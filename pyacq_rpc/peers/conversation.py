@@ -363,7 +363,7 @@ class Conversation:
 
     def _welcomed(self, welcome: Welcome) -> None:
         self.server_id = welcome.server
-        self._link = self._runtime.link(self.address, welcome.server)
+        self._link = self._runtime.link(self.address, welcome.server, greeted=True)
         name = welcome.info.get("name")
         if isinstance(name, str) and name:
             self._link.name = name

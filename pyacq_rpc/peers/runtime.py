@@ -143,12 +143,17 @@ class Runtime:
             self._local.end = ThreadEnd(state, self._thread_ended)
         return state
 
-    def link(self, address: str, server_id: str) -> ServerLink:
-        """Return the one link to this incarnation of a server."""
+    def link(self, address: str, server_id: str, greeted: bool = False) -> ServerLink:
+        """Return the one link to this incarnation of a server.
+
+        If it has just `greeted` this process it is alive, though it may have been taken for
+        dead when the way to it was cut. Proxies from before have lost their leases then, and
+        keep the link that says so.
+        """
         key = (address, server_id)
         with self.lock:
             link = self._links.get(key)
-            if link is None:
+            if link is None or (greeted and link.gone):
                 link = self._links[key] = ServerLink(address, server_id)
             return link
 

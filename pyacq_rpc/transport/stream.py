@@ -80,6 +80,8 @@ class Stream:
         Readable when there is something to `receive`.
     ended : bool
         Whether everything has been received, and the other side has closed.
+    why : str
+        Why it has ended, if not by the other side; as the end of a sentence about that.
     broken : bool
         Whether nothing can be sent any more. There may be something to receive.
     flushed : float
@@ -99,6 +101,7 @@ class Stream:
         self._socket = sock
         self.fd = sock.fileno()
         self.ended = False
+        self.why = ""
         self.broken = False
         self.flushed = 0.0
         self._out: list[Any] = []
@@ -276,6 +279,7 @@ class Stream:
             return
         except (OSError, ValueError) as error:
             _log.error("a stream is closed: %s", error)
+            self.why = f"has sent what could not be taken in: {error}"
             self.ended = True
             got.clear()
             self._fds = []
@@ -397,7 +401,10 @@ class _Parsed:
             if stop > end and stop - at <= _READ:
                 break
             if shared > len(fds) - self.mapped:
-                raise ValueError("a message came without the descriptors that belong to it")
+                raise ValueError(
+                    "a message came without the descriptors that belong to it; it may be that"
+                    " this process cannot open any more (see 'ulimit -n')"
+                )
             own = fds[self.mapped : self.mapped + shared]
             self.mapped += shared
             if stop > end:

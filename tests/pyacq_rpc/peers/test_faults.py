@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import zmq
 from conftest import eventually, open_descriptors, settled, with_key
+from relay import Relay, corrupt
 from things import Thing, open_after_a_moment
 
 from pyacq_rpc import (
@@ -146,6 +147,44 @@ def test_the_messages_about_a_dead_node_name_it():
         client.ping()
     with pytest.raises(ServerDisconnected, match=rf"{named}, which owned this object, is gone"):
         clock.time()
+
+
+def through(relay):
+    """Return a client that goes that way, with a proxy which it has got over there."""
+    client = RPCClient(relay.address)
+    return client, client["thing"]
+
+
+@pytest.fixture
+def relay(server, monkeypatch):
+    monkeypatch.setattr(server.runtime, "direct", False)
+    server["thing"] = Thing()
+    with Relay(int(server.address.rpartition(":")[2])) as relay:
+        server.address = relay.address  # what it gives out is reached there, too
+        yield relay
+
+
+def test_a_server_to_which_only_the_way_was_cut_can_be_used_anew(relay):
+    """Though proxies from before, which hold no lease any more, are still around."""
+    client, before = through(relay)
+    assert before.add(1, 2) == 3
+    relay.reset()
+    assert eventually(client.disconnected)
+    with pytest.raises(ServerDisconnected, match="is gone"):
+        before.add(1, 2)
+    again, anew = through(relay)
+    assert anew.add(1, 2) == 3
+    with pytest.raises(ServerDisconnected, match="is gone"):
+        before.add(1, 2)
+    again.close()
+
+
+def test_an_answer_that_was_changed_on_its_way_is_told_as_such(relay):
+    client, thing = through(relay)
+    relay.tamper(corrupt)
+    with pytest.raises(ServerDisconnected, match="changed on the way"):
+        thing.add(1, 2)
+    assert client.disconnected()
 
 
 def test_an_answer_that_is_being_decoded_when_its_node_dies_is_an_answer():

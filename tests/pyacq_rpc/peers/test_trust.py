@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import zmq
 from conftest import settled, with_key
+from relay import Relay
 
 from pyacq_rpc import AuthenticationError, RPCClient, RPCServer, ServerDisconnected
 from pyacq_rpc.transport.keys import KEY_VARIABLE, Key, be_client
@@ -144,59 +144,6 @@ def test_whoever_listens_in_sees_nothing(monkeypatch):
         assert len(relay.seen) > 1000
         for word in (b"secret of the lab", b"plutonium", b"set_item", b"get_item"):
             assert word not in relay.seen
-
-
-class Relay:
-    """Passes bytes on, and keeps them."""
-
-    def __init__(self, port):
-        self.seen = b""
-        self._port = port
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._open = []
-        self._threads[0].start()
-
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self._port))
-            self._open += [near, far]
-            for source, target in ((near, far), (far, near)):
-                thread = threading.Thread(target=self._pass, args=(source, target))
-                thread.start()
-                self._threads.append(thread)
-
-    def _pass(self, source, target):
-        try:
-            while data := source.recv(65536):
-                self.seen += data
-                target.sendall(data)
-        except OSError:
-            pass
-        finally:
-            for end in (source, target):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._threads[0].join(10)  # which opens no more from then on
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-        for end in self._open:
-            end.close()
 
 
 def test_a_key_by_argument(tmp_path):

@@ -318,7 +318,7 @@ class Conversation:
         elif isinstance(message, Move):
             self.channel.moved()
         elif isinstance(message, Goodbye):
-            return self.channel.farewell(f"has closed ({message.reason})")
+            return self.channel.farewell(f"has closed the connection ({message.reason})")
         else:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
         return None

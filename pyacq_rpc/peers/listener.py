@@ -53,6 +53,8 @@ class Listener:
     ----------
     address : str
         Where clients reach it.
+    key : Key or None
+        What they need for that.
     connections : Connections
         The clients that have said hello.
     inbox : Inbox
@@ -74,11 +76,11 @@ class Listener:
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
-        own = runtime.keys.for_server(asked, key)
-        self._socket = bind_router(runtime.context, asked, own)
+        self.key = runtime.keys.for_server(asked, key)
+        self._socket = bind_router(runtime.context, asked, self.key)
         self.address = endpoint(self._socket)
-        if own is not None:
-            runtime.keys.give(self.address, own)
+        if self.key is not None:
+            runtime.keys.give(self.address, self.key)
         self._direct = _listen_direct() if runtime.direct else None
         self._monitor = Monitor(self._socket)
         self._waker = Waker()

@@ -38,6 +38,8 @@ class Connection:
         That road, once it has taken it.
     guest : Guest or None
         Set if it has another key than the server, which may be revoked.
+    host : str
+        Where it is, as seen from here; empty for this host.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Connection:
         "descriptor",
         "guest",
         "handed",
+        "host",
         "identity",
         "peer",
         "stream",
@@ -62,6 +65,7 @@ class Connection:
         self.token = ""
         self.stream: Stream | None = None
         self.guest: Guest | None = None
+        self.host = ""
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""

@@ -17,6 +17,7 @@ from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
+from ..transport.addresses import host_of
 from ..transport.looking import Looking
 from ..transport.waiting import make_poll, wait_readable
 from ..wire.codecs import Codec
@@ -76,6 +77,7 @@ class Conversation:
         ended: Callable[[], None],
     ) -> None:
         self.address = address
+        self._host = host_of(address)
         self.server_id: str | None = None
         self._link: ServerLink | None = None  # keeps the name that the server has told
         self._runtime = runtime
@@ -385,7 +387,7 @@ class Conversation:
 
     def _resolve(self, reference: Reference) -> object:
         owner = self._thread.server or self._runtime.callbacks
-        return resolve(self._runtime, owner, self.channel, reference)
+        return resolve(self._runtime, owner, self.channel, self._host, reference)
 
     # -- the end -----------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -10,7 +11,8 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..session.remote_errors import failure_of_error
-from ..transport.guest import Guest, admitted_key
+from ..transport.addresses import host_of, is_here
+from ..transport.guest import Guest, admitted_key, peer_host
 from ..transport.monitor import source_descriptor
 from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
@@ -45,6 +47,7 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
+        self._resolve_here = partial(self._resolve, "")
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
         """See to the next message, or (frames None) to a client being gone."""
@@ -61,10 +64,12 @@ class Reception:
         if connection.guest is not None and not _may_stay(connection.guest):
             self._send_away(connection)
             return
+        host = connection.host
         try:
             is_zmq = type(frames[0]) is zmq.Frame
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            message = connection.codec.decode(buffers, self._resolve)
+            resolve_it = partial(self._resolve, host) if host else self._resolve_here
+            message = connection.codec.decode(buffers, resolve_it)
             del frames, buffers
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
@@ -82,8 +87,8 @@ class Reception:
             withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
             self._listener.tell(connection, withdrawn)
 
-    def _resolve(self, reference: Reference) -> object:
-        return resolve(self._server.runtime, self._server, None, reference)
+    def _resolve(self, host: str, reference: Reference) -> object:
+        return resolve(self._server.runtime, self._server, None, host, reference)
 
     def _meet(self, identity: bytes, frames: list[Any]) -> None:
         """Take a message of somebody who is not connected: it has to be a hello."""
@@ -145,6 +150,8 @@ class Reception:
         server = self._server
         connection = Connection(identity, hello.peer, codec, source_descriptor(frame))
         connection.guest = guest
+        if host_of(server.address) and not is_here(host := peer_host(frame)):
+            connection.host = host
         info = {"name": server.name}
         if hello.info.get("direct") is True:
             info.update(self._listener.direct_road(connection))

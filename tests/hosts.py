@@ -180,11 +180,15 @@ class Host:
         assert run.returncode == 0, run.stderr
         return run.stdout
 
+    def export(self, name):
+        """Export a key of that name; return the file that it is in."""
+        self.key("export", name, str(self._home / "a.key"))
+        return self.files / "a.key"
+
     def trust(self, other, at=None):
         """Let the user of another host in, by the way that the guide tells."""
         name = f"{other.name}-{next(self._numbers)}"
-        self.key("export", name, str(self._home / "a.key"))
-        shutil.move(self.files / "a.key", other.files / "a.key")
+        shutil.move(self.export(name), other.files / "a.key")
         other.key("import", str(self._home / "a.key"), at or self.address)
         (other.files / "a.key").unlink()
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 
 import numpy as np
@@ -95,6 +96,21 @@ class TestKeys:
         assert client.get("client['thing'].add(1, 2)") == 3
         client.do("import numpy as np; array = np.arange(100_000)")
         assert client.get("bool((client['thing'].echo(array) == array).all())")
+
+    @pytest.mark.parametrize(
+        "connect",
+        [
+            "client = RPCClient({address!r}, key='~/a.key')",
+            "import os; os.environ['PYACQ_RPC_KEY'] = '~/a.key'; client = RPCClient({address!r})",
+        ],
+        ids=["by argument", "by environment"],
+    )
+    def test_who_has_it_in_a_file_need_not_import_it(self, lab, laptop, connect):
+        shutil.move(lab.export("laptop"), laptop.files / "a.key")
+        _, address = serve(lab)
+        client = laptop.start(f"from pyacq_rpc import *; {connect.format(address=address)}")
+        assert client.get("client['thing'].add(1, 2)") == 3
+        assert not (laptop.files / ".config" / "pyacq-rpc" / "hosts").exists()
 
     def test_who_has_none_is_refused_and_told_why(self, lab, laptop):
         _, address = serve(lab)

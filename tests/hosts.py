@@ -83,7 +83,14 @@ def why_not():
         ip("netns", "add", probe)
     except OSError as error:
         return f"network namespaces cannot be made: {error}"
-    ip("netns", "del", probe)
+    try:
+        ip("-n", probe, "link", "add", "switch", "type", "bridge")
+        ip("-n", probe, "link", "add", "near", "type", "veth", "peer", "name", "far")
+        ip("netns", "exec", probe, "mount", "--bind", "/run", "/run")
+    except OSError as error:
+        return f"network namespaces cannot be connected, or have no mounts of their own: {error}"
+    finally:
+        ip("netns", "del", probe)
     return None
 
 

@@ -263,8 +263,8 @@ def export_key(path: str, name: str) -> str:
 def revoke_key(path: str, name: str) -> None:
     """Let whoever has that key in no more; who is connected is sent away.
 
-    A server does that at the next message of such a client; what it was asked
-    for before goes on.
+    A server does that at the next message of such a client; a request that has
+    begun goes on.
 
     Raises
     ------

@@ -35,7 +35,9 @@ $(VENV)/installed-%: $(BIN)/python pyproject.toml
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m pyacq_rpc demo
 
+# The hosts of some tests are network namespaces; they are skipped where those cannot be.
 test: $(VENV)/installed-test
+	@command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || .ci/apt-install iproute2 || true
 	$(BIN)/python -m pytest -n auto
 	PYACQ_RPC_ROADS=zmq $(BIN)/python -m pytest -n auto $(EVERY_ROAD)
 

@@ -359,9 +359,10 @@ class Channel:
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
 
-        Until that is done, another thread may have noticed that it is gone.
+        Until that is done, another thread may have noticed that it is gone; and
+        it may say more, since it has not read what was sent meanwhile.
         """
-        self._farewell = what
+        self._farewell = self._farewell or what
         return partial(self._lose, what)
 
     def lose(self, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from ..session.proxy import Grantor
+from ..transport.guest import Guest
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
 
@@ -35,13 +36,19 @@ class Connection:
         What it has to show where the direct road begins.
     stream : Stream or None
         That road, once it has taken it.
+    guest : Guest or None
+        Set if it has another key than the server, which may be revoked.
+    host : str
+        Where it is, as seen from here; empty for this host.
     """
 
     __slots__ = (
         "cancelled",
         "codec",
         "descriptor",
+        "guest",
         "handed",
+        "host",
         "identity",
         "peer",
         "stream",
@@ -57,6 +64,8 @@ class Connection:
         self.handed: collections.deque[tuple[Grantor, str]] = collections.deque(maxlen=HANDED)
         self.token = ""
         self.stream: Stream | None = None
+        self.guest: Guest | None = None
+        self.host = ""
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""

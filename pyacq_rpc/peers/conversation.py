@@ -17,6 +17,7 @@ from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
+from ..transport.addresses import host_of
 from ..transport.looking import Looking
 from ..transport.waiting import make_poll, wait_readable
 from ..wire.codecs import Codec
@@ -76,6 +77,7 @@ class Conversation:
         ended: Callable[[], None],
     ) -> None:
         self.address = address
+        self._host = host_of(address)
         self.server_id: str | None = None
         self._link: ServerLink | None = None  # keeps the name that the server has told
         self._runtime = runtime
@@ -328,7 +330,7 @@ class Conversation:
         elif isinstance(message, Move):
             self.channel.moved()
         elif isinstance(message, Goodbye):
-            return self.channel.farewell(f"has closed ({message.reason})")
+            return self.channel.farewell(f"has closed the connection ({message.reason})")
         else:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
         return None
@@ -395,7 +397,7 @@ class Conversation:
 
     def _resolve(self, reference: Reference) -> object:
         owner = self._thread.server or self._runtime.callbacks
-        return resolve(self._runtime, owner, self.channel, reference)
+        return resolve(self._runtime, owner, self.channel, self._host, reference)
 
     # -- the end -----------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import SerializationError
 from ..session.leases import new_token
 from ..session.proxy import Grantor, Lease, ObjectProxy
+from ..transport.addresses import is_beyond_loopback, seen_from_here
 from ..wire.messages import Reference
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ class Outgoing:
         else:
             token = lease.home.grant(lease.ref)
             self._note_grant(lease.home, token)
-        return reference._replace(attributes=list(proxy._attributes), token=token)
+        # Where it is reached from here is where others reach it, unless that is on this host.
+        known = proxy._rpc_addr
+        address = known if is_beyond_loopback(known) else reference.address
+        return reference._replace(address=address, attributes=list(proxy._attributes), token=token)
 
     def _note_grant(self, grantor: Grantor, token: str) -> None:
         self.grants = self.grants or []
@@ -115,7 +119,11 @@ class Outgoing:
 
 
 def resolve(
-    runtime: Runtime, owner: ServerCore | None, came_over: Channel | None, reference: Reference
+    runtime: Runtime,
+    owner: ServerCore | None,
+    came_over: Channel | None,
+    host: str,
+    reference: Reference,
 ) -> object:
     """Return what to hold for a reference that arrived.
 
@@ -126,20 +134,32 @@ def resolve(
         The receiving thread's server: its own objects become themselves again.
     came_over : Channel or None
         The channel whose server has sent it, which then holds the lease.
+    host : str
+        Where its sender is, as seen from here; empty for this host.
     reference : Reference
+
+    Raises
+    ------
+    SerializationError
+        If the object cannot be reached from here, or is nobody's.
     """
     server_id = reference.object_id.partition(".")[0]
     if owner is not None and server_id == owner.server_id:
         return owner.take_back(reference)
     if not reference.token and came_over is not None:
-        home = came_over
+        # The server's own: reached as the server is, whatever that calls itself.
+        home, address = came_over, came_over.address
         lease = home.open_lease(reference.ref)
     elif reference.token:
-        home = runtime.client_at(reference.address).channel
+        try:
+            address = seen_from_here(reference.address, host)
+        except ValueError as error:
+            raise SerializationError(str(error)) from None
+        home = runtime.client_at(address).channel
         lease = home.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")
-    link = runtime.link(reference.address, server_id)
+    link = runtime.link(address, server_id)
     attributes = tuple(reference.attributes)
     # There may be very many proxies: what they have in common is kept once.
     bare = Reference(

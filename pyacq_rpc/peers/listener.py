@@ -53,6 +53,8 @@ class Listener:
     ----------
     address : str
         Where clients reach it.
+    key : Key or None
+        What they need for that.
     connections : Connections
         The clients that have said hello.
     inbox : Inbox
@@ -79,18 +81,18 @@ class Listener:
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
-        own = runtime.keys.for_server(asked, key)
-        self._socket = new_router(runtime.context, own)
+        self.key = runtime.keys.for_server(asked, key)
+        self._socket = new_router(runtime.context)
         self._monitor = Monitor(self._socket)
         try:
-            listen(self._socket, asked)
+            listen(self._socket, asked, self.key)
         except BaseException:
             self._monitor.close()
             self._socket.close(linger=0)
             raise
         self.address = endpoint(self._socket)
-        if own is not None:
-            runtime.keys.give(self.address, own)
+        if self.key is not None:
+            runtime.keys.give(self.address, self.key)
         self._direct = _listen_direct() if runtime.direct else None
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)

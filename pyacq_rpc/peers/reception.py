@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -10,10 +11,12 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..session.remote_errors import failure_of_error
+from ..transport.addresses import host_of, is_here
+from ..transport.guest import Guest, admitted_key, peer_host
 from ..transport.monitor import source_descriptor
 from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
-from ..wire.messages import Failure, Hello, Message, Reference, Request
+from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
 from .answering import failure_of, run_request
 from .connection import Connection
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Reception"]
 
 _log = getLogger(__name__)
+
+_REVOKED = "your key does not let you in any more; ask the server's owner for another one"
 
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""
@@ -42,6 +47,7 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
+        self._resolve_here = partial(self._resolve, "")
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
         """See to the next message, or (frames None) to a client being gone."""
@@ -52,27 +58,26 @@ class Reception:
             if connection is not None and not self._listener.drain(connection):
                 self._forget(connection)
             return
+        if connection is None:
+            self._meet(identity, frames)
+            return
+        if connection.guest is not None and not _may_stay(connection.guest):
+            self._send_away(connection)
+            return
+        host = connection.host
         try:
             is_zmq = type(frames[0]) is zmq.Frame
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            codec = connection.codec if connection is not None else codec_of(buffers)
-            message = codec.decode(buffers, self._resolve)
-            first = frames[0]
+            resolve_it = partial(self._resolve, host) if host else self._resolve_here
+            message = connection.codec.decode(buffers, resolve_it)
             del frames, buffers
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
             return
         except ProtocolError as error:
-            codec = connection.codec if connection is not None else codec_named("msgpack")
-            self._refuse(connection or identity, codec, error)
+            self._refuse(connection, connection.codec, error)
             return
-        if connection is None:
-            if isinstance(message, Hello):
-                self._welcome(identity, codec, message, source_descriptor(first))
-            else:
-                stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
-                self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
-        elif not isinstance(message, Request):
+        if not isinstance(message, Request):
             self._keep_books(connection, message)
         elif not (connection.cancelled and connection.withdrawn(message.id)):
             handed = [message]
@@ -82,12 +87,45 @@ class Reception:
             withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
             self._listener.tell(connection, withdrawn)
 
-    def _resolve(self, reference: Reference) -> object:
-        return resolve(self._server.runtime, self._server, None, reference)
+    def _resolve(self, host: str, reference: Reference) -> object:
+        return resolve(self._server.runtime, self._server, None, host, reference)
 
-    def _tell_undecodable(self, connection: Connection | None, undecodable: Undecodable) -> None:
+    def _meet(self, identity: bytes, frames: list[Any]) -> None:
+        """Take a message of somebody who is not connected: it has to be a hello."""
+        first = frames[0]
+        if not isinstance(first, zmq.Frame):
+            return  # the direct road of a client that was sent away, or has said goodbye
+        try:
+            buffers = [frame.buffer for frame in frames]
+            codec = codec_of(buffers)
+            guest = self._guest(first)
+            if guest is not None and not _may_stay(guest):
+                # It was let in, and goes on after it was sent away.
+                self._listener.answer_stranger(identity, codec.encode(Goodbye(_REVOKED), refuse))
+                return
+            message = codec.decode(buffers, _no_reference)
+        except Undecodable as undecodable:
+            _log.error("%r: dropped a message: %s", self._server, undecodable)
+            return
+        except ProtocolError as error:
+            self._refuse(identity, codec_named("msgpack"), error)
+            return
+        if isinstance(message, Hello):
+            self._welcome(identity, codec, message, first, guest)
+        else:
+            stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
+            self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
+
+    def _guest(self, frame: zmq.Frame) -> Guest | None:
+        key = self._listener.key
+        if key is None:
+            return None
+        public = admitted_key(frame)
+        return None if public == key.public else Guest(key, public)
+
+    def _tell_undecodable(self, connection: Connection, undecodable: Undecodable) -> None:
         request = undecodable.partial
-        if connection is not None and isinstance(request, Request) and request.reply != "off":
+        if isinstance(request, Request) and request.reply != "off":
             self._listener.tell(connection, failure_of(request.id, undecodable.error))
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
@@ -100,7 +138,9 @@ class Reception:
         else:
             self._listener.answer_stranger(client, failure)
 
-    def _welcome(self, identity: bytes, codec: Codec, hello: Hello, fd: int | None) -> None:
+    def _welcome(
+        self, identity: bytes, codec: Codec, hello: Hello, frame: zmq.Frame, guest: Guest | None
+    ) -> None:
         if hello.version != messages.VERSION:
             error = ProtocolError(
                 f"protocol version {hello.version} is not spoken here, but {messages.VERSION}"
@@ -108,7 +148,10 @@ class Reception:
             self._refuse(identity, codec, error)
             return
         server = self._server
-        connection = Connection(identity, hello.peer, codec, fd)
+        connection = Connection(identity, hello.peer, codec, source_descriptor(frame))
+        connection.guest = guest
+        if host_of(server.address) and not is_here(host := peer_host(frame)):
+            connection.host = host
         info = {"name": server.name}
         if hello.info.get("direct") is True:
             info.update(self._listener.direct_road(connection))
@@ -127,7 +170,7 @@ class Reception:
             table.claim(peer, message.ref, message.token)
         elif isinstance(message, messages.Withdraw):
             table.withdraw(peer, message.token)
-        elif isinstance(message, messages.Goodbye):
+        elif isinstance(message, Goodbye):
             self._forget(connection)
         elif isinstance(message, messages.Move):
             self._move(connection, message.token)
@@ -140,8 +183,13 @@ class Reception:
             self._listener.move(connection, token)
         except ProtocolError as error:
             # What it sends from now on will not arrive.
-            self._listener.tell(connection, messages.Goodbye(str(error)))
+            self._listener.tell(connection, Goodbye(str(error)))
             self._forget(connection)
+
+    def _send_away(self, connection: Connection) -> None:
+        _log.warning("%r: sent a client away whose key was revoked", self._server)
+        self._listener.tell(connection, Goodbye(_REVOKED))
+        self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
@@ -156,3 +204,15 @@ class Reception:
     def _expire(self, peer: str) -> None:
         if not self._connections.has_peer(peer):
             self._server.table.expire_peer(peer)
+
+
+def _no_reference(reference: Reference) -> object:
+    return None  # nothing is looked for, let alone connected to, for somebody unknown
+
+
+def _may_stay(guest: Guest) -> bool:
+    try:
+        return guest.may_stay()
+    except OSError as error:
+        _log.warning("sent a client away: %s", error)
+        return False

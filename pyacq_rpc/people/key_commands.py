@@ -93,8 +93,8 @@ def _revoke(options: argparse.Namespace) -> int:
     def revoke() -> str:
         revoke_key(key_path(), options.name)
         return (
-            f"{options.name} cannot connect any more; what is connected stays so until it"
-            " disconnects"
+            f"{options.name} is not let in any more; what is connected is sent away when it next"
+            " asks for something"
         )
 
     return _try(revoke)

@@ -360,7 +360,8 @@ class ObjectProxy(Forwarding):
         return f"<ObjectProxy for {what} at {self._rpc_addr}>"
 
     def __hash__(self) -> int:
-        return hash((self._rpc_addr, self._obj_id, self._attributes))
+        # Not the address: a server has several, and its objects' ids are its own.
+        return hash((self._obj_id, self._attributes))
 
     def __copy__(self) -> ObjectProxy:
         return ObjectProxy(

@@ -10,15 +10,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple, Union
 
 import zmq
+
+from .addresses import host_of
 
 __all__ = [
     "KEY_VARIABLE",
     "Key",
     "KeyOrPath",
     "admitted",
+    "admitted_file",
     "be_client",
     "be_server",
     "export_key",
@@ -184,9 +188,8 @@ def host_key(path: str, address: str) -> Key | None:
     OSError, ValueError
         As for `user_key`.
     """
-    transport, _, where = address.partition("://")
-    host = where.rpartition(":")[0].strip("[]")
-    if transport != "tcp" or not _NAME.match(host):
+    host = host_of(address)
+    if not _NAME.match(host):
         return None
     try:
         return load_key(os.path.join(os.path.dirname(path), _HOSTS, host))
@@ -258,7 +261,10 @@ def export_key(path: str, name: str) -> str:
 
 
 def revoke_key(path: str, name: str) -> None:
-    """Let whoever has that key connect no more. Connections that are open stay.
+    """Let whoever has that key in no more; who is connected is sent away.
+
+    A server does that at the next message of such a client; a request that has
+    begun goes on.
 
     Raises
     ------
@@ -281,18 +287,29 @@ def admitted(path: str) -> dict[str, bytes]:
     PermissionError
         If somebody else may have added to them.
     """
+    return {name: public for name, public, _ in _read_admitted(path)}
+
+
+def admitted_file(path: str, public: bytes) -> tuple[str, os.stat_result] | None:
+    """Return the file by which a key admits that public key, or None; raises as `admitted`."""
+    for name, other, found in _read_admitted(path):
+        if other == public:
+            return os.path.join(path + _ADMITTED, name), found
+    return None
+
+
+def _read_admitted(path: str) -> Iterator[tuple[str, bytes, os.stat_result]]:
     folder = path + _ADMITTED
     try:
         _check_folder(folder, os.stat(folder))
+        names = sorted(os.listdir(folder))
     except FileNotFoundError:
-        return {}
-    found: dict[str, bytes] = {}
-    for name in sorted(os.listdir(folder)):
+        return
+    for name in names:
         with contextlib.suppress(OSError), open(os.path.join(folder, name)) as file:
-            fields = _fields(file.read(4096))
-            if len(fields.get("public-key", b"")) == _LENGTH:
-                found[name] = fields["public-key"]
-    return found
+            public = _fields(file.read(4096)).get("public-key", b"")
+            if len(public) == _LENGTH:
+                yield name, public, os.fstat(file.fileno())
 
 
 def _fields(text: str) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import zmq
 
+from .addresses import is_beyond_loopback
 from .keys import Key, be_client, be_server
 
 __all__ = [
@@ -83,33 +84,41 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def new_router(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
-    """Return a ROUTER socket, which is to `listen`.
-
-    Parameters
-    ----------
-    context : zmq.Context
-    key : Key, optional
-        The server's. Everything is encrypted then, and a `gate.Gate` has to
-        say who may connect.
-    """
+def new_router(context: zmq.Context[Any]) -> zmq.Socket[bytes]:
+    """Return a ROUTER socket, which is to `listen`."""
     socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
     _common(socket)
     # Say so when a client is gone, where the default drops in silence.
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    if key is not None:
-        be_server(socket, key)
     return socket
 
 
-def listen(socket: zmq.Socket[bytes], address: str) -> None:
-    """Have a socket listen at an address; whatever monitors it must do so before.
+def listen(socket: zmq.Socket[bytes], address: str, key: Key | None = None) -> None:
+    """Have a socket listen at an address: the one way in which anything here does.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+        Whatever monitors it must do so before.
+    address : str
+    key : Key, optional
+        Everything is encrypted with it, and a `gate.Gate` has to say who may
+        connect.
 
     Raises
     ------
+    PermissionError
+        If other hosts could reach it, and there is no key.
     OSError
         If it cannot listen there.
     """
+    if key is not None:
+        be_server(socket, key)
+    elif is_beyond_loopback(address):
+        raise PermissionError(
+            f"will not listen at {address} without a key: whoever reaches it could run any code"
+            " here; give it a key, or listen at 'tcp://127.0.0.1:*'"
+        )
     try:
         socket.bind(address)
     except zmq.ZMQError as error:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import socket
 import threading
 import time
 
@@ -13,7 +14,16 @@ from things import Thing
 import pyacq_rpc
 from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer, ServerDisconnected
 from pyacq_rpc.wire.codecs import codec_named
-from pyacq_rpc.wire.messages import Failure, Hello, Request, Result, Welcome
+from pyacq_rpc.wire.messages import (
+    Failure,
+    Goodbye,
+    Hello,
+    Move,
+    Reference,
+    Request,
+    Result,
+    Welcome,
+)
 
 
 @pytest.fixture
@@ -59,6 +69,29 @@ class TestWire:
 
     def test_a_request_before_the_hello_is_a_strangers(self, raw):
         assert ask(raw, Request(1, "ping", "auto", {})).code == "stranger"
+
+    def test_before_the_hello_nothing_is_connected_to(self, server, raw):
+        """Whoever is not known yet cannot have the server claim a reference somewhere."""
+        far = Reference("tcp://127.0.0.1:9", "ref", "server.1", "Thing", [], "token")
+        request = Request(1, "transfer", "auto", {"obj": raw})
+        frames = codec_named("msgpack").encode(request, lambda _: far)
+        raw.send_multipart(frames)
+        assert codec_named("msgpack").decode(raw.recv_multipart(), refuse).code == "stranger"
+        assert not any(client.address == far.address for client in server.runtime._open)
+
+    def test_a_hello_after_goodbye_does_not_end_it(self, server, raw, client):
+        """Over the direct road, on which none can be said."""
+        if not server.runtime.direct:
+            pytest.skip("there is none")
+        road = ask(raw, HELLO._replace(info={"direct": True})).info
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.connect(road["path"])
+            stream.sendall(road["token"].encode())
+            assert ask(raw, Move(road["token"])) == Move(road["token"])
+            frames = [codec_named("msgpack").encode(m, refuse)[0] for m in (Goodbye("bye"), HELLO)]
+            stream.sendall(b"".join(len(f).to_bytes(4, "little") + bytes(f) for f in frames))
+            assert eventually(lambda: not server.listener.connections.has_peer(HELLO.peer))
+            assert client.ping() == "pong"
 
     @pytest.mark.parametrize(
         "frames",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -16,8 +17,9 @@ from conftest import settled, with_key
 from relay import Relay
 
 from pyacq_rpc import AuthenticationError, RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport.keys import KEY_VARIABLE, Key, be_client
-from spawner import ProcessSpawner
+from spawner import NodeTemplate, ProcessSpawner
 
 ROOT = Path(__file__).parents[3]
 
@@ -175,6 +177,19 @@ def test_nodes_have_the_key_of_their_parent(tmp_path):
     with ProcessSpawner(env={KEY_VARIABLE: str(tmp_path / "other"), "HOME": "/"}) as proc:
         assert settled(proc.client)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs to see other processes")
+@pytest.mark.parametrize("forked", [False, True], ids=["started", "forked"])
+def test_nodes_are_not_told_it_where_others_can_read(forked):
+    secret = current().keys.own().secret
+    with contextlib.ExitStack() as stack:
+        template = stack.enter_context(NodeTemplate()) if forked else None
+        node = stack.enter_context(ProcessSpawner(template=template))
+        for process in (node, template) if template else (node,):
+            for place in ("cmdline", "environ"):
+                assert secret not in Path(f"/proc/{process.pid}/{place}").read_bytes()
+        assert node._import("os").getpid() == node.pid
 
 
 def test_a_server_that_ends_while_a_client_shakes_its_hand_is_not_called_names():

@@ -188,3 +188,12 @@ def test_a_message_sent_within_the_sending_of_another_follows_it(pair):
     for expected in ([b"head", b"body"], [b"inner"]):
         assert router_socket.poll(10_000)
         assert taken(router)[1:] == expected
+
+
+@pytest.mark.parametrize("address", ["tcp://0.0.0.0:*", "tcp://*:*", "tcp://192.0.2.1:5000"])
+def test_beyond_loopback_it_listens_only_with_a_key(context, address):
+    with (
+        new_router(context) as router,
+        pytest.raises(PermissionError, match=r"without a key.*give it a key, or listen at"),
+    ):
+        listen(router, address)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+from things import Thing
+
+from pyacq_rpc import RPCClient, RPCServer
+
+
+@contextlib.contextmanager
+def serving(address):
+    server = RPCServer(address)
+    server["thing"] = Thing()
+    thread = threading.Thread(target=server.run_forever)
+    thread.start()
+    try:
+        yield server, server.address.rpartition(":")[2]
+    finally:
+        server.close()
+        thread.join(10)
+
+
+@pytest.fixture
+def wide():
+    """A server at all interfaces, and its port."""
+    with serving("tcp://0.0.0.0:*") as found:
+        yield found
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "127.0.0.2"])
+def test_a_server_s_own_objects_are_where_it_was_reached(wide, host):
+    """Another address would mean another connection, and that the leases are another peer's."""
+    server, port = wide
+    client = RPCClient(f"tcp://{host}:{port}")
+    thing = client["thing"].make()
+    assert thing._rpc_addr == client.address
+    assert thing.add(1, 2) == 3
+    assert thing._link.client() is client
+    assert len(server.listener.connections) == 1
+
+
+def test_what_is_known_by_loopback_is_handed_on_as_its_server_calls_itself(wide):
+    """Since the receiver may be on another host, which knows what this one is called."""
+    _, port = wide
+    near = RPCClient(f"tcp://127.0.0.1:{port}")["thing"]
+    with serving("tcp://127.0.0.1:*") as (other, _):
+        back = RPCClient(other.address)["thing"].echo(near.make())
+        assert back._rpc_addr == f"tcp://0.0.0.0:{port}"
+        assert back.add(1, 2) == 3
+
+
+def test_what_has_a_name_is_handed_on_by_that(monkeypatch):
+    """As it was reached; keys are found by that name."""
+    monkeypatch.setattr("pyacq_rpc.transport.addresses._is_loopback", lambda host: False)
+    with serving("tcp://127.0.0.1:*") as (_, port), serving("tcp://127.0.0.1:*") as (other, _):
+        near = RPCClient(f"tcp://localhost:{port}")["thing"]
+        back = RPCClient(other.address)["thing"].echo(near.make())
+        assert back._rpc_addr == f"tcp://localhost:{port}"
+        assert back.add(1, 2) == 3
+
+
+def test_proxies_by_different_addresses_are_alike(wide):
+    server, port = wide
+    ways = [RPCClient(f"tcp://{host}:{port}") for host in ("127.0.0.1", "localhost")]
+    one, two = (client["thing"] for client in ways)
+    assert hash(one) == hash(two)
+    assert len({one, two, server.get_proxy(server["thing"])}) == 1

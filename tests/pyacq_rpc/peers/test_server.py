@@ -13,7 +13,15 @@ from things import Thing
 import pyacq_rpc
 from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer, ServerDisconnected
 from pyacq_rpc.wire.codecs import codec_named
-from pyacq_rpc.wire.messages import Failure, Hello, Request, Result, Welcome
+from pyacq_rpc.wire.messages import (
+    Failure,
+    Hello,
+    Reference,
+    Request,
+    Result,
+    Target,
+    Welcome,
+)
 
 
 @pytest.fixture
@@ -33,8 +41,18 @@ def refuse(thing):
     raise AssertionError(thing)
 
 
-def ask(raw, message, serializer="msgpack"):
-    raw.send_multipart(codec_named(serializer).encode(message, refuse))
+class Stand:
+    """Stands for a proxy in a message."""
+
+    def __init__(self, reference):
+        self.reference = reference
+
+    def refer(self):
+        return self.reference
+
+
+def ask(raw, message, serializer="msgpack", refer=refuse):
+    raw.send_multipart(codec_named(serializer).encode(message, refer))
     return codec_named(serializer).decode(raw.recv_multipart(), refuse)
 
 
@@ -96,6 +114,18 @@ class TestWire:
     def test_ack_answers_none(self, raw):
         ask(raw, HELLO)
         assert ask(raw, Request(1, "ping", "ack", {})) == Result(1, None)
+
+    def test_a_reference_does_not_name_what_is_published(self, server, raw):
+        """What it leads to would be used in the server's own name."""
+        ask(raw, HELLO)
+        server["thing"] = Thing()
+        for address, server_id in ((server.address, server.server_id), ("tcp://h:1", "other")):
+            reference = Reference(address, "@thing", f"{server_id}.1", "Thing", [], "token")
+            options = {"obj": Target("@thing", ["note"]), "args": [Stand(reference)], "kwargs": {}}
+            failure = ask(raw, Request(1, "call_obj", "auto", options), refer=Stand.refer)
+            assert failure.code == "protocol"
+            assert "what its sender holds" in failure.message
+        assert server["thing"].log == []
 
 
 class TestProxies:

@@ -76,7 +76,8 @@ class ServerCore:
         self.server_id = new_token()
         self.table = ObjectTable()
         self.timers = Timers()
-        self.dispatcher = Dispatcher(self.table, policy or Trusted(), self.close)
+        self.policy: Policy = Trusted() if policy is None else policy
+        self.dispatcher = Dispatcher(self.table, self.policy, self.close)
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
         self.link.name = self.name
         self._reception = Reception(self)
@@ -216,7 +217,7 @@ class ServerCore:
         if reference.token:
             self.table.consume(reference.token)
         try:
-            return self.dispatcher.resolve(Target(reference.ref, reference.attributes))
+            return self.dispatcher.take_back(Target(reference.ref, reference.attributes))
         except UserError as wrapped:
             raise wrapped.error from None
 

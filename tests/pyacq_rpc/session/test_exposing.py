@@ -292,6 +292,23 @@ def test_nested_classes_and_cached_properties_are_no_methods():
     assert not is_method(Site, "cached")
 
 
+def test_nor_are_values_that_can_be_called_as_well():
+    class Value:
+        def __get__(self, obj, cls):
+            return print
+
+        def __set__(self, obj, value):
+            pass
+
+        def __call__(self):
+            pass
+
+    class Site:
+        value = Value()
+
+    assert not is_method(Site, "value")
+
+
 def test_functions_of_classes_are_told_from_others():
     def inner():
         pass

@@ -176,6 +176,29 @@ class TestMarks:
         assert not is_granted(Service(), "call", Sub().shoot)
         assert not is_granted(Service(), "call", super(Sub, Sub()).shoot)
 
+    def test_nor_is_the_method_that_an_exposed_one_has_overridden(self):
+        class Sub(Camera):
+            @expose
+            def shoot(self):
+                return "better"
+
+        sub = Sub()
+        assert is_granted(Service(), "call", sub.shoot)
+        assert not is_granted(Service(), "call", super(Sub, sub).shoot)
+
+    def test_a_mark_gives_no_access_to_names_that_begin_with_an_underscore(self):
+        class Private:
+            _gain = expose(property(lambda self: 1, lambda self, value: None))
+
+            @expose
+            def _shoot(self):
+                pass
+
+        assert not is_granted(Service(), "getattr", Private(), "_gain")
+        assert not is_granted(Service(), "setattr", Private(), "_gain")
+        assert not may_call_by_name(Service(), Private(), "_shoot")
+        assert not is_granted(Service(), "call", Private()._shoot)
+
     def test_functions_and_classes(self):
         assert is_granted(Service(), "call", marked)
         assert not is_granted(Service(), "call", unmarked)
@@ -202,6 +225,29 @@ class TestMarks:
         assert not is_granted(Service(), "getattr", cls, name)
         assert not is_granted(Service(), "setattr", cls, name)
         assert not is_granted(Service(), "special", cls, "__instancecheck__")
+
+    def test_not_even_if_its_metaclass_exposes_them(self):
+        """What the class itself has of that name would come first."""
+
+        class Meta(type):
+            @expose
+            def shoot(cls):
+                return 1
+
+            @expose
+            def __len__(cls):
+                return 1
+
+            gain = expose(property(lambda cls: 1, lambda cls, value: None))
+
+        class Hidden(metaclass=Meta):
+            shoot = staticmethod(unmarked)
+
+        for name in ("shoot", "gain"):
+            assert not is_granted(Service(), "getattr", Hidden, name)
+            assert not is_granted(Service(), "call", Hidden.shoot, name, Hidden)
+        assert not is_granted(Service(), "setattr", Hidden, "gain")
+        assert not is_granted(Service(), "special", Hidden, "__len__")
 
 
 class Device(Protocol):

@@ -55,6 +55,8 @@ class ServerCore:
         Where clients reach the server.
     server_id : str
         Names this incarnation; no other server will ever have it.
+    policy : Policy
+        What decides.
 
     Raises
     ------
@@ -219,6 +221,8 @@ class ServerCore:
         try:
             return self.dispatcher.take_back(Target(reference.ref, reference.attributes))
         except UserError as wrapped:
+            if not isinstance(wrapped.error, (Exception, KeyboardInterrupt)):
+                raise  # a SystemExit, of which the peer is told, but which ends nothing here
             raise wrapped.error from None
 
     def state(self) -> ThreadState:

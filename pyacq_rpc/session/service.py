@@ -51,7 +51,10 @@ _BY_MARK = "the server's owner can mark it with @expose, or name it in Service({
 _BY_SETTER = (
     "the server's owner can expose the setter of a property: by @expose, or in an interface"
 )
-_BY_NAME = "the server's owner can mark it with @expose, or publish it under a name"
+_BY_NAME = (
+    "the server's owner can mark it with @expose (of an object, its __call__),"
+    " or publish a function that calls it"
+)
 _BY_METHOD = "the server's owner can expose a method that does what is needed"
 _SENTENCES: dict[str, tuple[str, str]] = {
     "getattr": ("{name} of {what} is not exposed", _BY_MARK),

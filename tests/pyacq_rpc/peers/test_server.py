@@ -11,7 +11,14 @@ from conftest import eventually, open_descriptors, with_key
 from things import Thing
 
 import pyacq_rpc
-from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc import (
+    ObjectProxy,
+    ReferenceReleased,
+    RemoteCallException,
+    RPCClient,
+    RPCServer,
+    ServerDisconnected,
+)
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import (
     Failure,
@@ -181,6 +188,21 @@ class TestProxies:
             server.process_action("get_item", {"name": "a"}, "proxy", None), ObjectProxy
         )
         assert server.process_action("ping", {}, "auto", None) == "pong"
+
+
+class Quitting:
+    @property
+    def attribute(self):
+        raise SystemExit(3)
+
+
+def test_an_argument_whose_look_up_exits_ends_nothing(server, client):
+    server["thing"] = Thing()
+    server["quitting"] = Quitting()
+    with pytest.raises(RemoteCallException) as caught:
+        client["thing"].echo(client["quitting"].attribute)
+    assert caught.value.type_name == "SystemExit"
+    assert client["thing"].add(1, 2) == 3
 
 
 class TestDelete:

@@ -90,6 +90,24 @@ class Camera:
         return cls.__name__
 
 
+class Lock:
+    def __init__(self):
+        self._log = []
+
+    @expose
+    def log(self):
+        return self._log
+
+    @expose
+    def __enter__(self):
+        self._log.append("entered")
+        return self
+
+    @expose
+    def __exit__(self, *error):
+        self._log.append("left")
+
+
 class Stage:
     def __init__(self):
         self.position = 0
@@ -130,6 +148,7 @@ def server():
     server["event"] = threading.Event()
     server["plain"] = plain
     server["Frame"] = Frame
+    server["Lock"] = Lock
     thread = threading.Thread(target=server.run_forever)
     thread.start()
     yield server
@@ -165,6 +184,12 @@ def test_special_methods(camera):
     assert camera[1].mean._get_value() == 0.5
     assert camera[1] == camera.frame(1)
     assert not camera[1] == camera.frame(2)  # noqa: SIM201  # != is another method
+
+
+def test_a_context_manager(client):
+    with client["Lock"]() as lock:
+        assert lock.log() == ["entered"]
+    assert lock.log() == ["entered", "left"]
 
 
 def test_generators(camera):

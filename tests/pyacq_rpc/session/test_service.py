@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import abc
 import collections.abc
+import functools
 import threading
 from typing import Protocol
 
@@ -203,6 +204,8 @@ class TestMarks:
         assert is_granted(Service(), "call", marked)
         assert not is_granted(Service(), "call", unmarked)
         assert is_granted(Service(), "call", expose(type("New", (), {})))
+        assert is_granted(Service(), "call", expose(lambda: None))
+        assert is_granted(Service(), "call", expose(functools.partial(unmarked)))
         assert not is_granted(Service(), "call", Marked)
 
     def test_callable_objects(self):
@@ -457,8 +460,13 @@ class TestSentences:
             ("setattr", Camera(), None, "an attribute of .*Camera may not be set; "),
             ("delattr", Camera(), "gain", "'gain' of .*Camera may not be deleted; .*method"),
             ("getattr", Camera, "mro", r"'mro' of class .*\.Camera is not exposed; "),
-            ("call", unmarked, None, "function unmarked may not be called; .*publish it"),
-            ("argument", unmarked, None, "function unmarked may not be passed on, .*publish it"),
+            ("call", unmarked, None, "function unmarked may not be called; .*@expose.*publish"),
+            (
+                "argument",
+                unmarked,
+                None,
+                "function unmarked may not be passed on, .*@expose.*publish",
+            ),
             (
                 "delete",
                 Camera(),

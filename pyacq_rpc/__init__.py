@@ -16,7 +16,9 @@ from .errors import (
 from .loops.plain import RPCServer
 from .peers.runtime import reset
 from .peers.timers import Timer
+from .session.exposing import expose
 from .session.proxy import ObjectProxy
+from .session.service import Service
 from .wire.registry import Buffer, register_type, unregister_type
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ __all__ = [
     "RemoteCallException",
     "SerializationError",
     "ServerDisconnected",
+    "Service",
     "Status",
     "Timer",
+    "expose",
     "register_type",
     "reset",
     "unregister_type",

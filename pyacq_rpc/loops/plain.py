@@ -30,7 +30,8 @@ class RPCServer(ServerCore):
     name : str, optional
         What the server is called in logs and error messages.
     policy : Policy, optional
-        Decides what peers may do; everything unless told otherwise.
+        Decides what peers may do: everything, or with a `Service` only what
+        is offered to them.
     key : str or path, optional
         The file with the key that clients have to have, too; by default the
         user's own, which only this user's programs have.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import SerializationError
+from ..errors import ProtocolError, SerializationError
 from ..session.leases import new_token
 from ..session.proxy import Grantor, Lease, ObjectProxy
 from ..transport.addresses import is_beyond_loopback, seen_from_here
@@ -140,9 +140,13 @@ def resolve(
 
     Raises
     ------
-    SerializationError
-        If the object cannot be reached from here, or is nobody's.
+    RPCError
+        If there is nothing that it could stand for, it cannot be reached from
+        here, or it is refused.
     """
+    if reference.ref.startswith("@"):
+        # It would be used here in the name of this process, wherever it leads.
+        raise ProtocolError("a reference names what its sender holds, not what is published")
     server_id = reference.object_id.partition(".")[0]
     if owner is not None and server_id == owner.server_id:
         return owner.take_back(reference)

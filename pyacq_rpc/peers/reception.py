@@ -18,7 +18,7 @@ from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
 from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
-from .answering import failure_of, run_request
+from .answering import failure_for, run_request
 from .connection import Connection
 from .exchange import refuse, resolve
 
@@ -126,7 +126,8 @@ class Reception:
     def _tell_undecodable(self, connection: Connection, undecodable: Undecodable) -> None:
         request = undecodable.partial
         if isinstance(request, Request) and request.reply != "off":
-            self._listener.tell(connection, failure_of(request.id, undecodable.error))
+            failure = failure_for(self._server, request.id, undecodable.error)
+            self._listener.tell(connection, failure)
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 

@@ -57,6 +57,8 @@ class ServerCore:
         Where clients reach the server.
     server_id : str
         Names this incarnation; no other server will ever have it.
+    policy : Policy
+        What decides.
 
     Raises
     ------
@@ -78,7 +80,8 @@ class ServerCore:
         self.server_id = new_token()
         self.table = ObjectTable()
         self.timers = Timers()
-        self.dispatcher = Dispatcher(self.table, policy or Trusted(), self)
+        self.policy: Policy = Trusted() if policy is None else policy
+        self.dispatcher = Dispatcher(self.table, self.policy, self)
         self.doing = Running()
         self.link: ServerLink = self.runtime.link(self.address, self.server_id)
         self.link.name = self.name
@@ -219,8 +222,10 @@ class ServerCore:
         if reference.token:
             self.table.consume(reference.token)
         try:
-            return self.dispatcher.resolve(Target(reference.ref, reference.attributes))
+            return self.dispatcher.take_back(Target(reference.ref, reference.attributes))
         except UserError as wrapped:
+            if not isinstance(wrapped.error, (Exception, KeyboardInterrupt)):
+                raise  # a SystemExit, of which the peer is told, but which ends nothing here
             raise wrapped.error from None
 
     def state(self) -> ThreadState:

@@ -93,8 +93,9 @@ class Dispatcher:
             owner = self.resolve(Target(obj.ref, attributes[:-1]))
             self._check_special(owner, attributes[-1], args)
             return _user(special, owner, *args, **kwargs)
-        function = self.resolve(obj)
-        self._policy.check("call", function, None)
+        function, owner = self._reach(obj)
+        name = attributes[-1] if attributes else None
+        self._policy.check("call", function, name, owner, self.names)
         return _user(function, *args, **kwargs)
 
     def _check_special(self, owner: object, name: str, args: list[Any]) -> None:
@@ -136,9 +137,11 @@ class Dispatcher:
         return obj
 
     def _ping(self) -> str:
+        self._policy.check("ping", None)
         return "pong"
 
     def _time(self) -> float:
+        self._policy.check("time", None)
         return time.time()
 
     def _close(self) -> bool:
@@ -189,17 +192,30 @@ class Dispatcher:
         UserError
             If an attribute is missing, or its look-up raised.
         """
+        return self._reach(target)[0]
+
+    def take_back(self, target: Target) -> Any:
+        """Return the object of a target that a peer has sent; errors as of `resolve`."""
+        obj, owner = self._reach(target)
+        name = target.attributes[-1] if target.attributes else None
+        self._policy.check("argument", obj, name, owner, self.names)
+        return obj
+
+    def _reach(self, target: Target) -> tuple[Any, Any]:
+        """Return the object of a target, and what its last attribute was found on."""
+        owner = None
         if target.ref.startswith("@"):
             obj = self._get_item(target.ref[1:])
         else:
             obj = self._table.get(target.ref)
         for name in target.attributes:
             self._policy.check("getattr", obj, name)
+            owner = obj
             try:
                 obj = getattr(obj, name)
             except BaseException as error:
                 raise UserError(error) from error
-        return obj
+        return obj, owner
 
 
 def _user(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

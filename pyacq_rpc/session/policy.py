@@ -6,20 +6,42 @@ for, deferred chains included, is put to the server's policy before it is done.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
-__all__ = ["Policy", "Trusted"]
+__all__ = ["NOTHING_PUBLISHED", "Policy", "Trusted"]
+
+NOTHING_PUBLISHED: Mapping[str, object] = MappingProxyType({})
 
 
 class Policy(Protocol):
     """Decides on one access at a time.
 
+    Attributes
+    ----------
+    tracebacks : bool
+        Whether clients are shown the tracebacks of what they have called; if
+        not, the server logs them.
+
     See Also
     --------
     Trusted : The policy between the processes of one user.
+    pyacq_rpc.session.service.Service : The policy for everybody else.
     """
 
-    def check(self, access: str, obj: object, name: str | None) -> None:
+    @property
+    def tracebacks(self) -> bool:
+        """Whether clients are shown tracebacks."""
+
+    def check(
+        self,
+        access: str,
+        obj: object,
+        name: str | None = None,
+        owner: object = None,
+        published: Mapping[str, object] = NOTHING_PUBLISHED,
+    ) -> None:
         """Return if the access is granted.
 
         Parameters
@@ -27,14 +49,21 @@ class Policy(Protocol):
         access : str
             ``'getattr'``, ``'setattr'``, ``'delattr'``, ``'call'``,
             ``'special'`` (an operator or other special method), ``'value'``
-            (a copy), ``'delete'`` (of a reference, for all who hold it), or on
-            the server itself (`obj` is None) ``'get_item'``,
-            ``'set_item'``, ``'import'``, ``'transfer'``, ``'close'``,
-            ``'status'``, ``'interrupt'``.
+            (a copy), ``'argument'`` (a reference that has come home: in an
+            argument, or in the result of a callback), ``'delete'`` (of a
+            reference, for all who hold it), or on the server itself (`obj` is
+            None) ``'get_item'``, ``'set_item'``, ``'import'``, ``'transfer'``,
+            ``'ping'``, ``'time'``, ``'close'``, ``'status'``, ``'interrupt'``.
         obj : object
             What is accessed.
         name : str or None
-            The attribute, special method, item or module.
+            The attribute, special method, item or module. Of a call and an
+            argument, the attribute by which `obj` was reached just now; None
+            if it was reached by a reference or a published name.
+        owner : object
+            Of a call and an argument with a `name`, what has that attribute.
+        published : mapping
+            Of a call and an argument, what the server publishes, by name.
 
         Raises
         ------
@@ -53,5 +82,14 @@ class Trusted:
     >>> Trusted().check("import", None, "os")
     """
 
-    def check(self, access: str, obj: object, name: str | None) -> None:
+    tracebacks = True
+
+    def check(
+        self,
+        access: str,
+        obj: object,
+        name: str | None = None,
+        owner: object = None,
+        published: Mapping[str, object] = NOTHING_PUBLISHED,
+    ) -> None:
         """Grant the access."""

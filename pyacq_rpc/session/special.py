@@ -101,6 +101,9 @@ def _reflected(name: str, function: _Function) -> _Function:
     """Run ``other + obj``; a proxy's own side has been asked before."""
 
     def run(obj: Any, other: Any, *modulus: Any) -> Any:
+        if name == "mod" and isinstance(other, (str, bytes, bytearray)):
+            # By hand only: Python formats where the text is. It would read what the text names.
+            raise TypeError(f"{type(other).__name__} % object is done where the text is")
         if not isinstance(other, Forwarding):
             return function(other, obj, *modulus)
         method = getattr(type(obj), f"__r{name}__", None)

@@ -66,9 +66,12 @@ class Harmless:
 class Cautious:
     """Grants everything but what could end or change this process."""
 
-    granted = frozenset({"get_item", "set_item", "transfer", "value", "delete", "close"})
+    tracebacks = True
+    granted = frozenset(
+        {"get_item", "set_item", "transfer", "value", "delete", "ping", "time", "close"}
+    )
 
-    def check(self, access: str, obj: object, name: str | None) -> None:
+    def check(self, access: str, obj: object, name: str | None = None, *reached: object) -> None:
         if access in self.granted or (isinstance(obj, Harmless) and not str(name).startswith("__")):
             return
         if isinstance(obj, Harmless) and access == "special":

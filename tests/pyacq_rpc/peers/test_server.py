@@ -12,7 +12,14 @@ from conftest import eventually, open_descriptors, with_key
 from things import Thing
 
 import pyacq_rpc
-from pyacq_rpc import ObjectProxy, ReferenceReleased, RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc import (
+    ObjectProxy,
+    ReferenceReleased,
+    RemoteCallException,
+    RPCClient,
+    RPCServer,
+    ServerDisconnected,
+)
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import (
     Failure,
@@ -22,6 +29,7 @@ from pyacq_rpc.wire.messages import (
     Reference,
     Request,
     Result,
+    Target,
     Welcome,
 )
 
@@ -43,8 +51,18 @@ def refuse(thing):
     raise AssertionError(thing)
 
 
-def ask(raw, message, serializer="msgpack"):
-    raw.send_multipart(codec_named(serializer).encode(message, refuse))
+class Stand:
+    """Stands for a proxy in a message."""
+
+    def __init__(self, reference):
+        self.reference = reference
+
+    def refer(self):
+        return self.reference
+
+
+def ask(raw, message, serializer="msgpack", refer=refuse):
+    raw.send_multipart(codec_named(serializer).encode(message, refer))
     return codec_named(serializer).decode(raw.recv_multipart(), refuse)
 
 
@@ -130,6 +148,18 @@ class TestWire:
         ask(raw, HELLO)
         assert ask(raw, Request(1, "ping", "ack", {})) == Result(1, None)
 
+    def test_a_reference_does_not_name_what_is_published(self, server, raw):
+        """What it leads to would be used in the server's own name."""
+        ask(raw, HELLO)
+        server["thing"] = Thing()
+        for address, server_id in ((server.address, server.server_id), ("tcp://h:1", "other")):
+            reference = Reference(address, "@thing", f"{server_id}.1", "Thing", [], "token")
+            options = {"obj": Target("@thing", ["note"]), "args": [Stand(reference)], "kwargs": {}}
+            failure = ask(raw, Request(1, "call_obj", "auto", options), refer=Stand.refer)
+            assert failure.code == "protocol"
+            assert "what its sender holds" in failure.message
+        assert server["thing"].log == []
+
 
 class TestProxies:
     def test_get_proxy_and_unwrap(self, server):
@@ -184,6 +214,21 @@ class TestProxies:
             server.process_action("get_item", {"name": "a"}, "proxy", None), ObjectProxy
         )
         assert server.process_action("ping", {}, "auto", None) == "pong"
+
+
+class Quitting:
+    @property
+    def attribute(self):
+        raise SystemExit(3)
+
+
+def test_an_argument_whose_look_up_exits_ends_nothing(server, client):
+    server["thing"] = Thing()
+    server["quitting"] = Quitting()
+    with pytest.raises(RemoteCallException) as caught:
+        client["thing"].echo(client["quitting"].attribute)
+    assert caught.value.type_name == "SystemExit"
+    assert client["thing"].add(1, 2) == 3
 
 
 class TestDelete:

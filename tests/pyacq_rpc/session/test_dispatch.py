@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 
@@ -9,27 +10,33 @@ from pyacq_rpc import AccessDenied, ReferenceReleased
 from pyacq_rpc.session.dispatch import Dispatcher, UserError
 from pyacq_rpc.session.leases import ObjectTable
 from pyacq_rpc.session.policy import Trusted
+from pyacq_rpc.session.special import SPECIAL
 from pyacq_rpc.wire.messages import ACTIONS, Target
 
 
 class Recorder:
     """Grants everything, and records what it was asked."""
 
+    tracebacks = True
+
     def __init__(self):
         self.asked = []
 
-    def check(self, access, obj, name):
-        self.asked.append((access, obj, name))
+    def check(self, access, obj, name=None, owner=None, published=None):
+        how_reached = () if published is None else (owner, dict(published))
+        self.asked.append((access, obj, name, *how_reached))
 
 
 class Refuser:
-    """Refuses one kind of access."""
+    """Refuses one kind of access, or all."""
 
-    def __init__(self, access):
+    tracebacks = True
+
+    def __init__(self, access=None):
         self.access = access
 
-    def check(self, access, obj, name):
-        if access == self.access:
+    def check(self, access, obj, name=None, owner=None, published=None):
+        if self.access in (access, None):
             raise AccessDenied(f"{access} of {name!r}")
 
 
@@ -232,7 +239,27 @@ class TestPolicy:
         assert asked.asked == [
             ("getattr", camera, "lens"),
             ("getattr", lens, "zoom"),
-            ("call", lens.zoom, None),
+            ("call", lens.zoom, "zoom", lens, {}),
+        ]
+
+    def test_a_call_of_what_is_published_or_held(self, asked):
+        """The policy is told that no attribute led there, and what is published."""
+        asked.dispatcher.names["camera"] = asked.camera
+        published = {"camera": asked.camera}
+        for ref in ("@camera", asked.ref):
+            asked.asked.clear()
+            with pytest.raises(UserError):
+                asked.run("call_obj", obj=Target(ref, []), args=[], kwargs={})
+            assert asked.asked[-1] == ("call", asked.camera, None, None, published)
+
+    def test_what_comes_home(self, asked):
+        asked.dispatcher.take_back(Target(asked.ref, ["lens"]))
+        asked.dispatcher.take_back(Target(asked.ref, []))
+        camera, lens = asked.camera, asked.camera.lens
+        assert asked.asked == [
+            ("getattr", camera, "lens"),
+            ("argument", lens, "lens", camera, {}),
+            ("argument", camera, None, None, {}),
         ]
 
     def test_a_value_through_a_chain(self, asked):
@@ -265,11 +292,15 @@ class TestPolicy:
     def test_the_rest(self, asked):
         asked.run("import", module="math")
         asked.run("transfer", obj=1)
+        asked.run("ping")
+        asked.run("time")
         asked.run("close")
         asked.run("delete", obj_id="", ref_id=asked.ref)
         assert asked.asked == [
             ("import", None, "math"),
             ("transfer", None, None),
+            ("ping", None, None),
+            ("time", None, None),
             ("close", None, None),
             ("delete", asked.camera, None),
         ]
@@ -289,6 +320,9 @@ class TestPolicy:
             ("set_item", lambda site: site.run("set_item", name="n", value=5)),
             ("import", lambda site: site.run("import", module="antigravity")),
             ("transfer", lambda site: site.run("transfer", obj=5)),
+            ("ping", lambda site: site.run("ping")),
+            ("time", lambda site: site.run("time")),
+            ("argument", lambda site: site.dispatcher.take_back(Target(site.ref, []))),
             ("close", lambda site: site.run("close")),
         ],
     )
@@ -300,3 +334,56 @@ class TestPolicy:
         assert site.table.get(site.ref) is site.camera
         assert site.dispatcher.names == {}
         assert site.closed == 0
+
+
+class TestNothingIsForgotten:
+    """A new action or special method that nobody is asked about fails here."""
+
+    def options(self, action, ref):
+        """What an action could be asked with, whatever it is."""
+        values = {Target: Target(ref, []), list: [], dict: {}, str: ref, object: None}
+        return {name: values[types[0]] for name, types in ACTIONS[action].items()}
+
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_every_action_is_refused_by_who_refuses_all(self, action):
+        site = Site(Refuser())
+        with pytest.raises(AccessDenied):
+            site.run(action, **self.options(action, site.ref))
+        assert site.table.get(site.ref) is site.camera
+        assert site.dispatcher.names == {}
+        assert site.closed == 0
+
+    @pytest.mark.parametrize("action", ACTIONS)
+    def test_every_action_is_asked_about(self, action):
+        site = Site(Recorder())
+        with contextlib.suppress(UserError):
+            site.run(action, **self.options(action, site.ref))
+        assert site.dispatcher._policy.asked
+
+    @pytest.mark.parametrize("name", SPECIAL)
+    def test_every_special_method_is_asked_about(self, name, monkeypatch):
+        done = []
+        monkeypatch.setitem(SPECIAL, name, lambda *args: done.append(name))
+        site = Site(Refuser())
+        with pytest.raises(AccessDenied):
+            site.call(name, args=["exposure", 1])
+        assert not done
+        site = Site(Recorder())
+        site.call(name, args=["exposure", 1])
+        asked = {
+            "__setattr__": ("setattr", site.camera, "exposure"),
+            "__delattr__": ("delattr", site.camera, "exposure"),
+        }
+        assert site.dispatcher._policy.asked == [
+            asked.get(name, ("special", site.camera, name)),
+        ]
+        assert done == [name]
+
+    def test_every_attribute_of_a_chain_is_asked_about(self, asked):
+        asked.call("lens", "zoom", "__self__", "zoom")
+        assert [name for access, _, name, *_ in asked.asked if access == "getattr"] == [
+            "lens",
+            "zoom",
+            "__self__",
+            "zoom",
+        ]

@@ -19,6 +19,9 @@ from pyacq_rpc.session.policy import Policy, Trusted
         "set_item",
         "import",
         "transfer",
+        "argument",
+        "ping",
+        "time",
         "close",
     ],
 )
@@ -26,3 +29,7 @@ def test_trusted_grants_everything(access):
     policy: Policy = Trusted()
     assert policy.check(access, object(), "name") is None
     assert policy.check(access, None, None) is None
+
+
+def test_trusted_clients_are_shown_tracebacks():
+    assert Trusted().tracebacks is True

@@ -29,6 +29,13 @@ def test_reflected_operators(name):
     assert SPECIAL[name](Trace(), 5) == (name, 5)
 
 
+@pytest.mark.parametrize("text", ["%(x)s", b"%(x)s", bytearray(b"%(x)s")])
+def test_texts_are_formatted_where_they_are(text):
+    """Python does so; by hand, a text could read what it names in the object."""
+    with pytest.raises(TypeError, match="done where the text is"):
+        SPECIAL["__rmod__"]({"x": 5}, text)
+
+
 @pytest.mark.parametrize("name", [f"__{name}__" for name in INPLACE])
 def test_inplace_operators_fall_back_on_plain_ones(name):
     same, result = SPECIAL[name](Trace(), 5)

@@ -38,7 +38,7 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
         If there was one; the client has been told all the same.
     """
     request = handed.pop()
-    outgoing = Outgoing(server.runtime, server.state(), None, connection.peer)
+    outgoing = Outgoing(server.runtime, server.state(), None, connection.peer, None)
     interrupt: KeyboardInterrupt | None = None
     frames = None
     try:
@@ -66,7 +66,7 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
 def _frames_of_result(
     server: ServerCore, connection: Connection, request: Request, outgoing: Outgoing
 ) -> list[Any] | None:
-    result = server.dispatcher.run(request.action, request.options)
+    result = server.dispatcher.run(request.action, request.options, connection.peer)
     reply = request.reply
     if reply == "off":
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options, check_timeout
+from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy, check_options, check_timeout
 from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
@@ -199,7 +199,7 @@ class RPCClient:
             Passed to `send`.
         """
         opts = {"obj_id": obj._obj_id, "ref_id": obj._ref_id}
-        return self.send("delete", opts, **kwds)
+        return self.send("delete", opts, holding=obj._lease, **kwds)
 
     def _import(self, module: str, **kwds: Any) -> Any:
         """Import a module over there and return a proxy to it.
@@ -273,7 +273,7 @@ class RPCClient:
         return_type: str | None = None,
         sync: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
-        holding: object = None,
+        holding: Lease | None = None,
     ) -> Any:
         """Send a request. There is a method for each action; this serves all.
 
@@ -291,8 +291,8 @@ class RPCClient:
             return None at once and have no answer sent.
         timeout : float or None
             Seconds to wait for the answer, 10 if not given; None: for ever.
-        holding : object
-            Kept alive until the request has arrived.
+        holding : Lease, optional
+            Of the object that the request is about, kept alive until it has arrived.
 
         Returns
         -------
@@ -324,7 +324,7 @@ class RPCClient:
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: object,
+        holding: Lease | None,
     ) -> Any:
         """Send a request of a proxy; see `session.proxy.Client`."""
         if timeout is NO_TIMEOUT_GIVEN:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from ..errors import ProtocolError
 from ..late_logging import getLogger
+from ..session.leases import LOCAL
 from ..session.remote_errors import failure_of_error
 from ..transport.monitor import source_descriptor
 from ..wire import messages
@@ -55,8 +57,12 @@ class Reception:
         try:
             is_zmq = type(frames[0]) is zmq.Frame
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            codec = connection.codec if connection is not None else codec_of(buffers)
-            message = codec.decode(buffers, self._resolve)
+            if connection is not None:
+                codec = connection.codec
+                message = codec.decode(buffers, partial(self._resolve, connection.peer))
+            else:
+                codec = codec_of(buffers)
+                message = codec.decode(buffers, refuse)
             first = frames[0]
             del frames, buffers
         except Undecodable as undecodable:
@@ -82,8 +88,8 @@ class Reception:
             withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
             self._listener.tell(connection, withdrawn)
 
-    def _resolve(self, reference: Reference) -> object:
-        return resolve(self._server.runtime, self._server, None, reference)
+    def _resolve(self, peer: str, reference: Reference) -> object:
+        return resolve(self._server.runtime, self._server, None, peer, reference)
 
     def _tell_undecodable(self, connection: Connection | None, undecodable: Undecodable) -> None:
         request = undecodable.partial
@@ -107,6 +113,10 @@ class Reception:
             )
             self._refuse(identity, codec, error)
             return
+        if hello.peer == LOCAL:
+            error = ProtocolError(f"no client may call itself {LOCAL!r}; choose a random name")
+            self._refuse(identity, codec, error)
+            return
         server = self._server
         connection = Connection(identity, hello.peer, codec, fd)
         info = {"name": server.name}
@@ -123,7 +133,8 @@ class Reception:
         elif isinstance(message, messages.Grant):
             table.grant(peer, message.ref, message.token)
         elif isinstance(message, messages.Claim):
-            table.claim(peer, message.ref, message.token)
+            if not table.claim(peer, message.ref, message.token):
+                _log.debug("%r: a client claimed what was not granted to it", self._server)
         elif isinstance(message, messages.Withdraw):
             table.withdraw(peer, message.token)
         elif isinstance(message, messages.Goodbye):

@@ -28,6 +28,10 @@ class UserError(Exception):
         self.error = error
 
 
+_OF_REFERENCES = frozenset({"call_obj", "get_obj", "delete"})
+"""The actions that a peer may ask for on what it holds only."""
+
+
 class Dispatcher:
     """Carries out the actions of the protocol on local objects.
 
@@ -47,7 +51,7 @@ class Dispatcher:
         self._policy = policy
         self._ask_to_close = close
 
-    def run(self, action: str, options: dict[str, Any]) -> object:
+    def run(self, action: str, options: dict[str, Any], peer: str) -> object:
         """Carry out one action.
 
         Parameters
@@ -56,6 +60,8 @@ class Dispatcher:
             One of `wire.messages.ACTIONS`.
         options : dict
             Its options, checked.
+        peer : str
+            Who asks: only what it holds can be referred to.
 
         Returns
         -------
@@ -70,16 +76,18 @@ class Dispatcher:
             If the machinery refuses: no such reference, no access.
         """
         action_method: Callable[..., object] = getattr(self, "_" + action)
+        if action in _OF_REFERENCES:
+            return action_method(peer, **options)
         return action_method(**options)
 
-    def _call_obj(self, obj: Target, args: list[Any], kwargs: dict[str, Any]) -> object:
+    def _call_obj(self, peer: str, obj: Target, args: list[Any], kwargs: dict[str, Any]) -> object:
         attributes = obj.attributes
         special = SPECIAL.get(attributes[-1]) if attributes else None
         if special is not None:
-            owner = self.resolve(Target(obj.ref, attributes[:-1]))
+            owner = self.resolve(Target(obj.ref, attributes[:-1]), peer)
             self._check_special(owner, attributes[-1], args)
             return _user(special, owner, *args, **kwargs)
-        function = self.resolve(obj)
+        function = self.resolve(obj, peer)
         self._policy.check("call", function, None)
         return _user(function, *args, **kwargs)
 
@@ -90,8 +98,8 @@ class Dispatcher:
         else:
             self._policy.check("special", owner, name)
 
-    def _get_obj(self, obj: Target) -> object:
-        found = self.resolve(obj)
+    def _get_obj(self, peer: str, obj: Target) -> object:
+        found = self.resolve(obj, peer)
         self._policy.check("value", found, None)
         return found
 
@@ -109,9 +117,9 @@ class Dispatcher:
         self._policy.check("set_item", None, name)
         self.names[name] = value
 
-    def _delete(self, obj_id: str, ref_id: str) -> None:
-        self._policy.check("delete", self._table.get(ref_id), None)
-        self._table.revoke(ref_id)
+    def _delete(self, peer: str, obj_id: str, ref_id: str) -> None:
+        self._policy.check("delete", self._table.get(ref_id, peer), None)
+        self._table.revoke(ref_id, peer)
 
     def _import(self, module: str) -> object:
         self._policy.check("import", None, module)
@@ -132,20 +140,20 @@ class Dispatcher:
         self._ask_to_close()
         return True
 
-    def resolve(self, target: Target) -> Any:
-        """Return the object of a target, its attributes looked up.
+    def resolve(self, target: Target, peer: str) -> Any:
+        """Return the object of a target, its attributes looked up for `peer`.
 
         Raises
         ------
         ReferenceReleased
-            If the reference is not held any more.
+            If `peer` does not hold the reference, or not any more.
         UserError
             If an attribute is missing, or its look-up raised.
         """
         if target.ref.startswith("@"):
             obj = self._get_item(target.ref[1:])
         else:
-            obj = self._table.get(target.ref)
+            obj = self._table.get(target.ref, peer)
         for name in target.attributes:
             self._policy.check("getattr", obj, name)
             try:

@@ -25,7 +25,7 @@ from base64 import urlsafe_b64encode
 from os import urandom
 
 from ..errors import ReferenceReleased
-from .tokens import LONGEST, SEAL, name_in, seal
+from .tokens import LONGEST, SEAL, is_seal, name_in
 
 __all__ = ["LOCAL", "ObjectTable", "new_token"]
 
@@ -328,7 +328,7 @@ class ObjectTable:
         for proof in proofs:
             if proof.startswith(SEAL):
                 return any(
-                    ref in account.leases and seal(name, ref, peer) == proof
+                    ref in account.leases and is_seal(proof, name, ref, peer)
                     for peer, account in self._peers.items()
                     if peer != LOCAL  # no secret; what it grants is on the books before it is sent
                 )

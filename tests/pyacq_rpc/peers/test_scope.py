@@ -436,8 +436,8 @@ class HandedOn:
 @pytest.fixture
 def handed_on(holder, elsewhere, hold):
     token = holder.sealed(holder.ref)
-    holder.send(Grant(holder.ref, token), Release([holder.ref]))
-    assert not holder.can_use(holder.ref)
+    holder.send(Grant(holder.ref, token))
+    assert holder.can_use(holder.ref)
     client = RPCClient.get_client(holder.address)
     held = hold(Claim, besides=client.channel)
     reference = holder.reference(holder.ref, token)
@@ -471,12 +471,13 @@ def test_a_thread_need_not_wait_for_the_claim_of_another(server, handed_on, use)
     assert USES[use](thing, handed_on.proxies[0]) == 3
 
 
-def test_both_claims_together_make_one_lease(server, handed_on, elsewhere):
+def test_both_claims_together_make_one_lease(server, holder, handed_on, elsewhere):
     proxy = handed_on.proxies.pop()
     assert proxy.add(1, 2) == 3
     handed_on.held.let_go()
     assert elsewhere(lambda: RPCClient.get_client(server.address).ping()) == "pong"
     assert server.table._peers[proxy._lease.home.peer].leases == {proxy._ref_id: 1}
+    holder.send(Release([holder.ref]))
     del proxy
     assert eventually(lambda: len(server.table) == 0)
 

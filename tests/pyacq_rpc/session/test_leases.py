@@ -229,6 +229,7 @@ class TestGrants:
             lambda ref: f"made up.{sealed('another one', 'A')}",
             lambda ref: f"another name.{seal('a name', ref, 'A')}",
             lambda ref: "." * 1000,
+            lambda ref: f"\ud800.{SEAL}\ud800",
         ],
     )
     def test_a_token_that_was_made_up_claims_nothing(self, table, make):

@@ -4,6 +4,7 @@ import re
 
 from pyacq_rpc.session.tokens import (
     LONGEST,
+    is_seal,
     name_in,
     seal,
     token_of_claimer,
@@ -30,6 +31,12 @@ def test_a_seal_is_hmac_sha256():
     # printf 'BBBBBBBBBBBB AAAAAAAAAAAA' | openssl dgst -sha256 -hmac CCCCCCCCCCCC -binary |
     #     head -c 9 | base64
     assert seal("AAAAAAAAAAAA", "BBBBBBBBBBBB", "CCCCCCCCCCCC") == "~SNtDyHBxz_Sm"
+
+
+def test_any_string_that_a_peer_may_send_can_be_sealed_and_compared():
+    for text in ("\ud800", "\N{SNOWMAN}", "", "x" * 100_000):
+        assert is_seal(seal(text, text, text), text, text, text)
+        assert not is_seal(text, "name", "ref", "peer")
 
 
 def test_a_claimer_passes_on_what_it_was_given():

@@ -99,7 +99,7 @@ class Actions(abc.ABC):
             Passed to `send`.
         """
         opts = {"obj_id": obj._obj_id, "ref_id": obj._ref_id}
-        return self.send("delete", opts, **kwds)
+        return self.send("delete", opts, holding=obj._lease, **kwds)
 
     def _import(self, module: str, **kwds: Any) -> Any:
         """Import a module over there and return a proxy to it.

@@ -38,7 +38,7 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
         If there was one; the client has been told all the same.
     """
     request = handed.pop()
-    outgoing = Outgoing(server.runtime, server.state(), None, connection.peer)
+    outgoing = Outgoing(server.runtime, server.state(), None, connection.peer, None)
     frames = None
     failed: BaseException | None = None
     running = server.doing
@@ -85,7 +85,8 @@ def answer_urgent(server: ServerCore, connection: Connection, request: Request) 
     """Answer a request that may come while another is being carried out, from any thread."""
     answer: Result | Failure
     try:
-        answer = Result(request.id, server.dispatcher.run(request.action, request.options))
+        result = server.dispatcher.run(request.action, request.options, connection.peer)
+        answer = Result(request.id, result)
     except RPCError as error:
         answer = failure_of_error(request.id, error)
     if request.reply != "off":
@@ -95,7 +96,7 @@ def answer_urgent(server: ServerCore, connection: Connection, request: Request) 
 def _frames_of_result(
     server: ServerCore, connection: Connection, request: Request, outgoing: Outgoing
 ) -> list[Any] | None:
-    result = server.dispatcher.run(request.action, request.options)
+    result = server.dispatcher.run(request.action, request.options, connection.peer)
     reply = request.reply
     if reply == "off":
         return None

@@ -17,6 +17,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +28,7 @@ from ..errors import AuthenticationError, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.leases import new_token
 from ..session.proxy import Lease
+from ..session.tokens import token_of_claimer, token_of_holder
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect, new_dealer
@@ -102,6 +104,8 @@ class Channel:
 
     Attributes
     ----------
+    peer : str
+        What this process calls itself towards the server.
     server : str
         What the server is called in messages: its name, once it has told it,
         and its address.
@@ -135,6 +139,7 @@ class Channel:
         self._refused = False
         self._leases_opened = 0
         self._leases_released = 0
+        self._adopted: weakref.WeakKeyDictionary[Lease, Lease] | None = None  # mostly none
         # Messages, and at the end what has become of the server.
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
@@ -155,9 +160,9 @@ class Channel:
         self._last_soon = 0.0
         self.in_process = address.startswith("inproc:")
         self.monitor_fd = self._monitor.fd
-        peer = runtime.peer_name(address)
+        self.peer = runtime.peer_name(address)
         info = {"direct": True} if runtime.direct else {}
-        self._put(messages.Hello(messages.VERSION, peer, info))
+        self._put(messages.Hello(messages.VERSION, self.peer, info))
         runtime.watcher.add(self)
 
     def send(self, frames: list[Any], soon: bool = False) -> None:
@@ -289,12 +294,42 @@ class Channel:
     def claim(self, ref: str, token: str) -> Lease:
         """Take up the lease that somebody else has granted."""
         self.note(messages.Claim(ref, token))
-        return self.open_lease(ref)
+        self._leases_opened += 1
+        return Lease(ref, self, token)
 
-    def grant(self, ref: str) -> str:
-        """Grant one more lease of `ref`; return the token that claims it."""
-        token = new_token()
-        self.note(messages.Grant(ref, token))
+    def is_booked(self, lease: Lease) -> bool:
+        """Whether what is sent from here may rely on the server's knowing of a lease."""
+        return lease.home is self or not (lease.token or lease.home.peer != self.peer)
+
+    def introduce(self, lease: Lease) -> Lease:
+        """Make it so; return the lease to rely on.
+
+        The claim may have gone over the channel of another thread, and still
+        be on its way. And a server that is known by two addresses, or whose
+        own process holds the lease, or the parent of a fork, takes those for
+        different peers: then the one hands it on to the other.
+        """
+        if lease.home.peer == self.peer:
+            token = lease.token
+            if token:
+                self.note(messages.Claim(lease.ref, token))
+            return lease
+        if self._adopted is None:
+            self._adopted = weakref.WeakKeyDictionary()
+        adopted = self._adopted.get(lease)
+        if adopted is None:
+            token = lease.home.grant(lease)
+            adopted = self._adopted[lease] = self.claim(lease.ref, token)
+        return adopted
+
+    def grant(self, lease: Lease) -> str:
+        """Grant one more lease of what `lease` holds; return the token that claims it."""
+        name, claimed_with = new_token(), lease.token
+        if claimed_with:
+            token = token_of_claimer(name, claimed_with)
+        else:
+            token = token_of_holder(name, lease.ref, self.peer)
+        self.note(messages.Grant(lease.ref, token))
         return token
 
     def withdraw(self, token: str) -> None:

@@ -6,7 +6,7 @@ import concurrent.futures
 from typing import Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, check_options, check_timeout
+from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, check_options, check_timeout
 from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
@@ -133,7 +133,7 @@ class RPCClient(Actions):
         return_type: str | None = None,
         sync: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
-        holding: object = None,
+        holding: Lease | None = None,
     ) -> Any:
         """Send a request. There is a method for each action; this serves all.
 
@@ -151,8 +151,8 @@ class RPCClient(Actions):
             return None at once and have no answer sent.
         timeout : float or None
             Seconds to wait for the answer, 10 if not given; None: for ever.
-        holding : object
-            Kept alive until the request has arrived.
+        holding : Lease, optional
+            Of the object that the request is about, kept alive until it has arrived.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class RPCClient(Actions):
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: object,
+        holding: Lease | None,
     ) -> Any:
         """Send a request of a proxy; see `session.proxy.Client`."""
         if timeout is NO_TIMEOUT_GIVEN:

@@ -107,7 +107,7 @@ class Conversation:
         options: dict[str, Any],
         reply: str,
         answerer: Answerer,
-        holding: object,
+        holding: Lease | None,
     ) -> Future:
         """Send a request, and return the future of its answer.
 
@@ -120,11 +120,18 @@ class Conversation:
         reply : {'auto', 'proxy', 'value', 'ack'}
         answerer : Answerer
             Waits for the future, when that is asked to.
-        holding : object
+        holding : Lease or None
             Kept alive until the request has arrived.
         """
+        channel = self.channel
+        if (
+            holding is not None
+            and holding.home is not channel
+            and (holding.token or holding.home.peer != channel.peer)
+        ):
+            holding = channel.introduce(holding)
         request = make(Request, (next(self._ids), action, reply, options))
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         future = Future(answerer, request.id)
         try:
             frames = self._codec.encode(request, outgoing.refer)
@@ -142,7 +149,7 @@ class Conversation:
         action: str,
         options: dict[str, Any],
         reply: str,
-        holding: object,
+        holding: Lease | None,
         timeout: float | None,
         reentrant: bool,
     ) -> Any:
@@ -151,8 +158,15 @@ class Conversation:
         This is `ask` and `wait` without a future, which few calls need and
         which takes longer to make than to fill.
         """
+        channel = self.channel
+        if (
+            holding is not None
+            and holding.home is not channel
+            and (holding.token or holding.home.peer != channel.peer)
+        ):
+            holding = channel.introduce(holding)
         request_id = next(self._ids)
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         request = make(Request, (request_id, action, reply, options))
         pending = Pending(None, outgoing, holding)
         try:
@@ -177,26 +191,33 @@ class Conversation:
         """Send a request that overtakes those before it, and return the future of its answer."""
         request = Request(next(self._ids), action, "auto", {})
         future = Future(answerer, request.id)
-        nothing = Outgoing(self._runtime, self._thread, None, None)
+        nothing = Outgoing(self._runtime, self._thread, None, None, None)
         self._pending[request.id] = Pending(future, nothing, None)
         self.channel.overtake(request)
         self.arm()
         return future
 
-    def tell(self, action: str, options: dict[str, Any], holding: object) -> None:
+    def tell(self, action: str, options: dict[str, Any], holding: Lease | None) -> None:
         """Send a request that is to have no answer; the parameters are those of `ask`."""
+        channel = self.channel
+        if (
+            holding is not None
+            and holding.home is not channel
+            and (holding.token or holding.home.peer != channel.peer)
+        ):
+            holding = channel.introduce(holding)
         request = make(Request, (next(self._ids), action, "off", options))
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None)
+        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         try:
             self.channel.send(self._codec.encode(request, outgoing.refer), soon=True)
         except BaseException:
             outgoing.undo()
             raise
-        foreign = isinstance(holding, Lease) and holding.home is not self.channel
+        foreign = holding is not None and holding.home is not self.channel
         if outgoing.leases or outgoing.grants or foreign:
             self._hold_until_arrived(outgoing, holding)
 
-    def _hold_until_arrived(self, outgoing: Outgoing, holding: object) -> None:
+    def _hold_until_arrived(self, outgoing: Outgoing, holding: Lease | None) -> None:
         """Keep what a request without an answer refers to until it is there.
 
         The server takes our messages in order: once it answers the next one,
@@ -397,7 +418,8 @@ class Conversation:
 
     def _resolve(self, reference: Reference) -> object:
         owner = self._thread.server or self._runtime.callbacks
-        return resolve(self._runtime, owner, self.channel, self._host, reference)
+        channel = self.channel
+        return resolve(self._runtime, owner, channel, channel.peer, self._host, reference)
 
     # -- the end -----------------------------------------------------------
 

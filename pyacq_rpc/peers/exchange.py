@@ -57,17 +57,34 @@ class Outgoing:
     peer : str or None
         The peer that the message goes to from our server; it is given its
         lease directly, where anybody else has to claim it.
+    channel : Channel or None
+        What the message goes over, if it goes to a server.
     """
 
-    __slots__ = ("_peer", "_runtime", "_server_id", "_state", "grants", "leases", "opened")
+    __slots__ = (
+        "_channel",
+        "_peer",
+        "_runtime",
+        "_server_id",
+        "_state",
+        "grants",
+        "leases",
+        "opened",
+    )
 
     def __init__(
-        self, runtime: Runtime, state: ThreadState, server_id: str | None, peer: str | None
+        self,
+        runtime: Runtime,
+        state: ThreadState,
+        server_id: str | None,
+        peer: str | None,
+        channel: Channel | None,
     ) -> None:
         self._runtime = runtime
         self._state = state
         self._server_id = server_id
         self._peer = peer
+        self._channel = channel
         # Most messages refer to nothing.
         self.leases: list[Lease] | None = None
         self.opened: list[str] | None = None
@@ -94,12 +111,13 @@ class Outgoing:
         if lease is None:
             raise SerializationError(f"{proxy!r} holds no lease that could be handed on")
         token = ""
-        if reference.object_id.partition(".")[0] == self._server_id:
+        home = reference.object_id.partition(".")[0] == self._server_id
+        if home and self._channel is not None and self._channel.is_booked(lease):
             # Going home: our own lease keeps it alive until it has arrived.
             self.leases = self.leases or []
             self.leases.append(lease)
         else:
-            token = lease.home.grant(lease.ref)
+            token = lease.home.grant(lease)
             self._note_grant(lease.home, token)
         # Where it is reached from here is where others reach it, unless that is on this host.
         known = proxy._rpc_addr
@@ -122,6 +140,7 @@ def resolve(
     runtime: Runtime,
     owner: ServerCore | None,
     came_over: Channel | None,
+    peer: str,
     host: str,
     reference: Reference,
 ) -> object:
@@ -134,6 +153,8 @@ def resolve(
         The receiving thread's server: its own objects become themselves again.
     came_over : Channel or None
         The channel whose server has sent it, which then holds the lease.
+    peer : str
+        What the sender is called here; or, of a server, what we are called there.
     host : str
         Where its sender is, as seen from here; empty for this host.
     reference : Reference
@@ -149,7 +170,10 @@ def resolve(
         raise ProtocolError("a reference names what its sender holds, not what is published")
     server_id = reference.object_id.partition(".")[0]
     if owner is not None and server_id == owner.server_id:
-        return owner.take_back(reference)
+        obj = owner.take_back(reference, peer)
+        if came_over is not None and not reference.token:
+            came_over.open_lease(reference.ref)  # which gives it back at once
+        return obj
     if not reference.token and came_over is not None:
         # The server's own: reached as the server is, whatever that calls itself.
         home, address = came_over, came_over.address

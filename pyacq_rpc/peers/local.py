@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..session.leases import new_token
-from ..session.proxy import NO_TIMEOUT_GIVEN, ObjectProxy, check_options
+from ..session.leases import LOCAL, new_token
+from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy, check_options
 
 if TYPE_CHECKING:
     from .future import Future
     from .server import ServerCore
 
-__all__ = ["LOCAL", "LocalClient", "LocalHome", "as_for_send"]
-
-LOCAL = "local"
-"""The peer name under which a server's own process holds leases."""
-
+__all__ = ["LocalClient", "LocalHome", "as_for_send"]
 
 _AS_IN_CALLS = {"_sync": "sync", "_return_type": "return_type", "_timeout": "timeout"}
 
@@ -33,19 +29,26 @@ def as_for_send(kwds: dict[str, Any]) -> dict[str, Any]:
 
 
 class LocalHome:
-    """Where the leases of proxies made by `RPCServer.get_proxy` are kept."""
+    """Where the leases of proxies made by `RPCServer.get_proxy` are kept.
+
+    Attributes
+    ----------
+    peer : str
+        The name under which they are: the process's own.
+    """
 
     def __init__(self, server: ServerCore) -> None:
+        self.peer = LOCAL
         self._server = server
 
     def release(self, ref: str) -> None:
         """Note that one lease is over; never blocks."""
         self._server.table.release_later(LOCAL, ref)
 
-    def grant(self, ref: str) -> str:
+    def grant(self, lease: Lease) -> str:
         """Grant one more lease; return the token that claims it."""
         token = new_token()
-        self._server.table.grant(LOCAL, ref, token)
+        self._server.table.grant(LOCAL, lease.ref, token)
         return token
 
     def withdraw(self, token: str) -> None:
@@ -74,7 +77,7 @@ class LocalClient:
         return_type: str | None = None,
         sync: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
-        holding: object = None,
+        holding: Lease | None = None,
     ) -> Any:
         """Carry out a request; see `RPCClient.send`."""
         check_options(sync, return_type, timeout)
@@ -100,7 +103,7 @@ class LocalClient:
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: object,
+        holding: Lease | None,
     ) -> Any:
         """Carry out a request of a proxy; see `session.proxy.Client`."""
         return self.send(action, opts, return_type, sync, timeout, holding)
@@ -136,5 +139,5 @@ class LocalClient:
         if type(value) is list:
             return [self._at_home(item) for item in value]
         if isinstance(value, ObjectProxy) and value._link is self._server.link:
-            return self._server.dispatcher.resolve(value._target)
+            return self._server.dispatcher.resolve(value._target, LOCAL)
         return value

@@ -12,6 +12,7 @@ from concurrent.futures import InvalidStateError
 from typing import Any
 
 from ..errors import ServerDisconnected
+from ..session.proxy import Lease
 from .exchange import Outgoing
 from .future import Future
 
@@ -29,18 +30,22 @@ class Pending:
         Whether the answer is here, though perhaps not yet in its place.
     done, value, error
         Whether it is, and the answer itself, where there is no future.
+    outgoing : Outgoing
+        What it refers to.
+    holding : Lease or None
+        Of the object that it is about.
     """
 
-    __slots__ = ("_holding", "_outgoing", "answered", "done", "error", "future", "value")
+    __slots__ = ("answered", "done", "error", "future", "holding", "outgoing", "value")
 
-    def __init__(self, future: Future | None, outgoing: Outgoing, holding: object) -> None:
+    def __init__(self, future: Future | None, outgoing: Outgoing, holding: Lease | None) -> None:
         self.future = future
         self.answered = False
         self.done = False
         self.value: Any = None
         self.error: Exception | None = None
-        self._outgoing = outgoing
-        self._holding = holding
+        self.outgoing = outgoing
+        self.holding = holding
 
     def complete(self, value: Any, error: Exception | None) -> None:
         """Give the future, or whoever waits, the result or the exception."""
@@ -60,7 +65,7 @@ class Pending:
 
     def fail(self, error: Exception) -> None:
         """The request will not be answered: take back what it gave out."""
-        self._outgoing.undo()
+        self.outgoing.undo()
         self.complete(None, error)
 
 
@@ -79,6 +84,13 @@ class PendingRequests(dict[int, Pending]):
         """End a request with its answer."""
         pending = self.pop(request_id, None)
         if pending is not None:
+            # The claims that went ahead of it have been seen to.
+            lease = pending.holding
+            if lease is not None and lease.token:
+                lease.token = ""
+            if pending.outgoing.leases is not None:
+                for lease in pending.outgoing.leases:
+                    lease.token = ""
             pending.complete(value, error)
 
     def withdrawn(self, request_id: int) -> None:

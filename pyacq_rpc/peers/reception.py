@@ -10,6 +10,7 @@ import zmq
 
 from ..errors import ProtocolError
 from ..late_logging import getLogger
+from ..session.leases import LOCAL
 from ..session.remote_errors import failure_of_error
 from ..transport.addresses import host_of, is_here
 from ..transport.guest import Guest, admitted_key, peer_host
@@ -47,7 +48,6 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
-        self._resolve_here = partial(self._resolve, "")
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
         """See to the next message, or (frames None) to a client being gone."""
@@ -64,12 +64,10 @@ class Reception:
         if connection.guest is not None and not _may_stay(connection.guest):
             self._send_away(connection)
             return
-        host = connection.host
         try:
             is_zmq = type(frames[0]) is zmq.Frame
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            resolve_it = partial(self._resolve, host) if host else self._resolve_here
-            message = connection.codec.decode(buffers, resolve_it)
+            message = connection.codec.decode(buffers, partial(self._resolve, connection))
             del frames, buffers
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
@@ -87,8 +85,9 @@ class Reception:
             withdrawn = Failure(message.id, "withdrawn", "", [], "withdrawn", None, "")
             self._listener.tell(connection, withdrawn)
 
-    def _resolve(self, host: str, reference: Reference) -> object:
-        return resolve(self._server.runtime, self._server, None, host, reference)
+    def _resolve(self, connection: Connection, reference: Reference) -> object:
+        server, peer, host = self._server, connection.peer, connection.host
+        return resolve(server.runtime, server, None, peer, host, reference)
 
     def _meet(self, identity: bytes, frames: list[Any]) -> None:
         """Take a message of somebody who is not connected: it has to be a hello."""
@@ -148,6 +147,10 @@ class Reception:
             )
             self._refuse(identity, codec, error)
             return
+        if hello.peer == LOCAL:
+            error = ProtocolError(f"no client may call itself {LOCAL!r}; choose a random name")
+            self._refuse(identity, codec, error)
+            return
         server = self._server
         connection = Connection(identity, hello.peer, codec, source_descriptor(frame))
         connection.guest = guest
@@ -168,7 +171,8 @@ class Reception:
         elif isinstance(message, messages.Grant):
             table.grant(peer, message.ref, message.token)
         elif isinstance(message, messages.Claim):
-            table.claim(peer, message.ref, message.token)
+            if not table.claim(peer, message.ref, message.token):
+                _log.debug("%r: a client claimed what was not granted to it", self._server)
         elif isinstance(message, messages.Withdraw):
             table.withdraw(peer, message.token)
         elif isinstance(message, Goodbye):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..session.dispatch import Dispatcher, UserError
-from ..session.leases import ObjectTable, new_token
+from ..session.leases import LOCAL, ObjectTable, new_token
 from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
 from ..transport.keys import KeyOrPath
@@ -23,7 +23,7 @@ from ..wire.messages import URGENT, Reference, Target
 from .answering import answer_urgent
 from .exchange import reference_to
 from .listener import Listener
-from .local import LOCAL, LocalClient, LocalHome
+from .local import LocalClient, LocalHome
 from .reception import Reception
 from .running import Running
 from .runtime import ServerLink, current
@@ -205,7 +205,7 @@ class ServerCore:
         if proxy._link is not self.link:
             raise ValueError(f"{proxy!r} belongs to another server than {self!r}")
         try:
-            return self.dispatcher.resolve(proxy._target)
+            return self.dispatcher.resolve(proxy._target, LOCAL)
         except UserError as wrapped:
             raise wrapped.error from None
 
@@ -217,16 +217,25 @@ class ServerCore:
         """Forget an offer that nobody will claim."""
         self.table.withdraw(LOCAL, token)
 
-    def take_back(self, reference: Reference) -> object:
-        """Return the object of a reference that has come home."""
-        if reference.token:
-            self.table.consume(reference.token)
+    def take_back(self, reference: Reference, peer: str) -> object:
+        """Return the object of a reference that has come home, sent by `peer`.
+
+        Raises
+        ------
+        ReferenceReleased
+            If it was not given to `peer`, or is not held any more.
+        """
+        token = reference.token
+        self.table.check(peer, reference.ref, token)
         try:
             return self.dispatcher.take_back(Target(reference.ref, reference.attributes))
         except UserError as wrapped:
             if not isinstance(wrapped.error, (Exception, KeyboardInterrupt)):
                 raise  # a SystemExit, of which the peer is told, but which ends nothing here
             raise wrapped.error from None
+        finally:
+            if token:
+                self.table.consume(peer, token)  # not before: it may be the last to hold the object
 
     def state(self) -> ThreadState:
         """Return the state of the thread that it belongs to, or runs in."""
@@ -317,7 +326,7 @@ class ServerCore:
             Who asks; for subclasses that want to know.
         """
         try:
-            result = self.dispatcher.run(action, opts)
+            result = self.dispatcher.run(action, opts, LOCAL)
         except UserError as wrapped:
             raise wrapped.error from None
         return self.get_proxy(result) if return_type == "proxy" else result

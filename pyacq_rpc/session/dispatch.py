@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Protocol
 
 from ..wire.messages import Target
-from .leases import ObjectTable
+from .leases import LOCAL, ObjectTable
 from .policy import Policy
 from .special import SPECIAL
 
@@ -42,6 +42,10 @@ class Owner(Protocol):
         """Interrupt what it is doing; whether there was anything."""
 
 
+_OF_REFERENCES = frozenset({"call_obj", "get_obj", "delete"})
+"""The actions that a peer may ask for on what it holds only."""
+
+
 class Dispatcher:
     """Carries out the actions of the protocol on local objects.
 
@@ -61,7 +65,7 @@ class Dispatcher:
         self._policy = policy
         self._owner = owner
 
-    def run(self, action: str, options: dict[str, Any]) -> object:
+    def run(self, action: str, options: dict[str, Any], peer: str) -> object:
         """Carry out one action.
 
         Parameters
@@ -70,6 +74,8 @@ class Dispatcher:
             One of `wire.messages.ACTIONS`.
         options : dict
             Its options, checked.
+        peer : str
+            Who asks: only what it holds can be referred to.
 
         Returns
         -------
@@ -84,16 +90,18 @@ class Dispatcher:
             If the machinery refuses: no such reference, no access.
         """
         action_method: Callable[..., object] = getattr(self, "_" + action)
+        if action in _OF_REFERENCES:
+            return action_method(peer, **options)
         return action_method(**options)
 
-    def _call_obj(self, obj: Target, args: list[Any], kwargs: dict[str, Any]) -> object:
+    def _call_obj(self, peer: str, obj: Target, args: list[Any], kwargs: dict[str, Any]) -> object:
         attributes = obj.attributes
         special = SPECIAL.get(attributes[-1]) if attributes else None
         if special is not None:
-            owner = self.resolve(Target(obj.ref, attributes[:-1]))
+            owner = self.resolve(Target(obj.ref, attributes[:-1]), peer)
             self._check_special(owner, attributes[-1], args)
             return _user(special, owner, *args, **kwargs)
-        function, owner = self._reach(obj)
+        function, owner = self._reach(obj, peer)
         name = attributes[-1] if attributes else None
         self._policy.check("call", function, name, owner, self.names)
         return _user(function, *args, **kwargs)
@@ -105,8 +113,8 @@ class Dispatcher:
         else:
             self._policy.check("special", owner, name)
 
-    def _get_obj(self, obj: Target) -> object:
-        found = self.resolve(obj)
+    def _get_obj(self, peer: str, obj: Target) -> object:
+        found = self.resolve(obj, peer)
         self._policy.check("value", found, None)
         return found
 
@@ -124,9 +132,9 @@ class Dispatcher:
         self._policy.check("set_item", None, name)
         self.names[name] = value
 
-    def _delete(self, obj_id: str, ref_id: str) -> None:
-        self._policy.check("delete", self._table.get(ref_id), None)
-        self._table.revoke(ref_id)
+    def _delete(self, peer: str, obj_id: str, ref_id: str) -> None:
+        self._policy.check("delete", self._table.get(ref_id, peer), None)
+        self._table.revoke(ref_id, peer)
 
     def _import(self, module: str) -> object:
         self._policy.check("import", None, module)
@@ -171,7 +179,7 @@ class Dispatcher:
         if target.ref.startswith("@"):
             owner = target.ref[1:]
         else:
-            owner = self._name_of(self._table.get(target.ref))
+            owner = self._name_of(self._table.get(target.ref, LOCAL))
         return ".".join([owner, *target.attributes])
 
     def _name_of(self, obj: object) -> str:
@@ -182,32 +190,32 @@ class Dispatcher:
             return str(obj.__name__)
         return type(obj).__name__
 
-    def resolve(self, target: Target) -> Any:
-        """Return the object of a target, its attributes looked up.
+    def resolve(self, target: Target, peer: str) -> Any:
+        """Return the object of a target, its attributes looked up for `peer`.
 
         Raises
         ------
         ReferenceReleased
-            If the reference is not held any more.
+            If `peer` does not hold the reference, or not any more.
         UserError
             If an attribute is missing, or its look-up raised.
         """
-        return self._reach(target)[0]
+        return self._reach(target, peer)[0]
 
     def take_back(self, target: Target) -> Any:
         """Return the object of a target that a peer has sent; errors as of `resolve`."""
-        obj, owner = self._reach(target)
+        obj, owner = self._reach(target, LOCAL)
         name = target.attributes[-1] if target.attributes else None
         self._policy.check("argument", obj, name, owner, self.names)
         return obj
 
-    def _reach(self, target: Target) -> tuple[Any, Any]:
+    def _reach(self, target: Target, peer: str) -> tuple[Any, Any]:
         """Return the object of a target, and what its last attribute was found on."""
         owner = None
         if target.ref.startswith("@"):
             obj = self._get_item(target.ref[1:])
         else:
-            obj = self._table.get(target.ref)
+            obj = self._table.get(target.ref, peer)
         for name in target.attributes:
             self._policy.check("getattr", obj, name)
             owner = obj

@@ -3,11 +3,13 @@
 The rules, from the owner's point of view:
 
 * Each time an object is sent by proxy a new *reference* to it is made, and the
-  receiving process holds one *lease* of it.
+  receiving process holds one *lease* of it. Who holds none is told the same as if
+  there were no such reference; the owner itself needs none.
 * A holder that hands the reference on *grants* a token for one more lease,
   which the receiver *claims*. The grant keeps the object alive in between, so
   the giver may release its own lease at once. A claim may overtake its grant,
-  since the two come over different connections.
+  since the two come over different connections; then the token itself has to
+  prove that it was given by a holder (see `tokens`).
 * When the last lease and grant are gone the reference is forgotten, and with
   an object's last reference the table lets go of the object.
 * Revoking forgets a reference at once, whoever holds it.
@@ -23,11 +25,18 @@ from base64 import urlsafe_b64encode
 from os import urandom
 
 from ..errors import ReferenceReleased
+from .tokens import LONGEST, SEAL, is_seal, name_in
 
-__all__ = ["ObjectTable", "new_token"]
+__all__ = ["LOCAL", "ObjectTable", "new_token"]
+
+LOCAL = "local"
+"""The peer name under which a server's own process holds leases."""
 
 MAX_EARLY = 100_000
-"""How many claims may be ahead of their grants before the oldest is forgotten."""
+"""How many claims of a peer may be ahead of their grants before the oldest is forgotten."""
+
+SPARE = 100
+"""How many claims of a reference are remembered for a peer, beyond those that it still holds."""
 
 
 def new_token() -> str:
@@ -46,11 +55,13 @@ class _Entry:
 class _Peer:
     """The account of one peer process."""
 
-    __slots__ = ("granted", "leases")
+    __slots__ = ("claimed", "early", "granted", "leases")
 
     def __init__(self) -> None:
         self.leases: dict[str, int] = {}
-        self.granted: dict[str, str] = {}  # token: ref
+        self.granted: dict[str, str] = {}  # name of the grant: ref
+        self.claimed: dict[str, list[str]] = {}  # ref: names of the grants, the oldest first
+        self.early: dict[str, None] = {}  # names of grants that are still to come
 
 
 class ObjectTable:
@@ -64,8 +75,12 @@ class ObjectTable:
     >>> table = ObjectTable()
     >>> thing = object()
     >>> ref = table.open(thing, peer="A")
-    >>> table.get(ref) is thing
+    >>> table.get(ref, peer="A") is thing
     True
+    >>> table.get(ref, peer="B")
+    Traceback (most recent call last):
+        ...
+    pyacq_rpc.errors.ReferenceReleased: reference ... is not held by this client: ...
     >>> table.release("A", [ref])
     >>> len(table)
     0
@@ -75,8 +90,10 @@ class ObjectTable:
         self._lock = threading.RLock()
         self._entries: dict[str, _Entry] = {}
         self._peers: dict[str, _Peer] = {}
-        self._grants: dict[str, tuple[str, str]] = {}  # token: (ref, granting peer)
-        self._early: dict[str, None] = {}  # tokens claimed before they were granted
+        # By the names of grants: the reference, and who has granted or claimed it.
+        self._grants: dict[str, tuple[str, str]] = {}
+        self._claimed: dict[str, tuple[str, str]] = {}
+        self._early: dict[str, str] = {}  # who has claimed what is still to be granted
         self.later: collections.deque[tuple[str, str]] = collections.deque()
 
     def __len__(self) -> int:
@@ -93,21 +110,20 @@ class ObjectTable:
             self._account(peer).leases[ref] = 1
         return ref
 
-    def get(self, ref: str) -> object:
-        """Return the object of a reference.
+    def get(self, ref: str, peer: str) -> object:
+        """Return the object of a reference that `peer` holds.
 
         Raises
         ------
         ReferenceReleased
-            If the reference is not held any more.
+            If it does not, or not any more.
         """
-        entry = self._entries.get(ref)
-        if entry is None:
-            raise ReferenceReleased(
-                f"reference {ref} is not held here any more: it was released or deleted,"
-                " or belongs to an earlier server at this address"
-            )
-        return entry.obj
+        account = self._peers.get(peer)
+        if peer == LOCAL or (account is not None and ref in account.leases):
+            entry = self._entries.get(ref)
+            if entry is not None:
+                return entry.obj
+        raise _not_held(ref)
 
     def release(self, peer: str, refs: list[str]) -> None:
         """Give back one lease of each of `refs` that `peer` holds."""
@@ -122,6 +138,7 @@ class ObjectTable:
                     account.leases[ref] = held - 1
                 elif held:
                     del account.leases[ref]
+                    self._forget_claims(account, ref)
                 else:
                     continue
                 dropped.append(self._drop(ref))
@@ -149,74 +166,113 @@ class ObjectTable:
 
     def grant(self, peer: str, ref: str, token: str) -> None:
         """Keep `ref` alive until `token` is claimed or withdrawn."""
+        name = name_in(token)
         with self._lock:
-            if token in self._early:
-                del self._early[token]
+            claimer = self._early.pop(name, None)
+            if claimer is not None:
+                early = self._account(claimer)
+                early.early.pop(name, None)
+                if not (early.leases or early.granted or early.early):
+                    del self._peers[claimer]
                 return
             entry = self._entries.get(ref)
+            if entry is None or name in self._grants or name in self._claimed:
+                return  # revoked meanwhile, or no new grant
             account = self._peers.get(peer)
-            if entry is None or account is None or ref not in account.leases:
-                return  # revoked meanwhile, or never held
+            if account is None or ref not in account.leases:
+                # Its own claim may be on its way over another connection.
+                if not self._is_proven(ref, token):
+                    return
+                account = self._account(peer)
             entry.count += 1
-            self._grants[token] = (ref, peer)
-            account.granted[token] = ref
+            self._grants[name] = (ref, peer)
+            account.granted[name] = ref
 
-    def claim(self, peer: str, ref: str, token: str) -> None:
-        """Turn the grant of `token` into a lease that `peer` holds."""
+    def claim(self, peer: str, ref: str, token: str) -> bool:
+        """Turn the grant of `token` into a lease that `peer` holds; whether it holds one now.
+
+        A claim that was made before is nothing new: a process makes the same
+        one over each connection over which it uses the reference.
+        """
         dropped = None
+        name = name_in(token)
         with self._lock:
-            grant = self._grants.pop(token, None)
+            grant = self._grants.pop(name, None)
             entry = self._entries.get(ref)
             if grant is not None:
                 granted_ref, granter = grant
-                self._account(granter).granted.pop(token, None)
+                self._account(granter).granted.pop(name, None)
                 if granted_ref != ref:
                     dropped = self._drop(granted_ref)
                     entry = None
-            elif entry is not None:
+            elif self._claimed.get(name) == (ref, peer):
+                return True
+            elif entry is not None and self._is_proven(ref, token):
                 entry.count += 1
-                self._note_early(token)
+                self._note_early(peer, name)
+            else:
+                entry = None
             if entry is not None:
-                leases = self._account(peer).leases
-                leases[ref] = leases.get(ref, 0) + 1
+                self._note_claim(peer, ref, name)
         del dropped
+        return entry is not None
 
     def withdraw(self, peer: str, token: str) -> None:
         """Forget a grant of `peer` whose receiver will not claim it."""
         dropped = None
+        name = name_in(token)
         with self._lock:
-            grant = self._grants.get(token)
+            grant = self._grants.get(name)
             if grant is not None and grant[1] == peer:
-                del self._grants[token]
-                self._account(peer).granted.pop(token, None)
+                del self._grants[name]
+                self._account(peer).granted.pop(name, None)
                 dropped = self._drop(grant[0])
         del dropped
 
-    def consume(self, token: str) -> None:
-        """A granted reference has come home to its owner: end the grant."""
-        dropped = None
-        with self._lock:
-            grant = self._grants.pop(token, None)
-            if grant is None:
-                self._note_early(token)
-            else:
-                self._account(grant[1]).granted.pop(token, None)
-                dropped = self._drop(grant[0])
-        del dropped
-
-    def revoke(self, ref: str) -> None:
-        """Forget a reference, whoever holds it.
+    def check(self, peer: str, ref: str, token: str) -> None:
+        """See to it that `peer` may send a reference home to its owner, with this token or none.
 
         Raises
         ------
         ReferenceReleased
-            If it is not held any more.
+            If it may not.
+        """
+        if not token:
+            self.get(ref, peer)
+            return
+        with self._lock:
+            grant = self._grants.get(name_in(token))
+            proven = self._is_proven(ref, token) if grant is None else grant[0] == ref
+            if not (proven and ref in self._entries):
+                raise _not_held(ref)
+
+    def consume(self, peer: str, token: str) -> None:
+        """A granted reference has come home to its owner from `peer`: end the grant."""
+        dropped = None
+        name = name_in(token)
+        with self._lock:
+            grant = self._grants.pop(name, None)
+            if grant is None:
+                self._note_early(peer, name)
+            else:
+                self._account(grant[1]).granted.pop(name, None)
+                dropped = self._drop(grant[0])
+        del dropped
+
+    def revoke(self, ref: str, peer: str) -> None:
+        """Forget a reference that `peer` holds, whoever else does.
+
+        Raises
+        ------
+        ReferenceReleased
+            If it does not, or not any more.
         """
         with self._lock:
-            obj = self.get(ref)
+            obj = self.get(ref, peer)
             del self._entries[ref]
             for account in self._peers.values():
-                account.leases.pop(ref, None)
+                if account.leases.pop(ref, None):
+                    self._forget_claims(account, ref)
         del obj
 
     def drop_peer(self, peer: str) -> None:
@@ -228,9 +284,10 @@ class ObjectTable:
                 return
             leases, account.leases = account.leases, {}
             for ref, held in leases.items():
+                self._forget_claims(account, ref)
                 for _ in range(held):
                     dropped.append(self._drop(ref))
-            if not account.granted:
+            if not (account.granted or account.early):
                 del self._peers[peer]
 
     def expire_peer(self, peer: str) -> None:
@@ -240,9 +297,11 @@ class ObjectTable:
             account = self._peers.get(peer)
             if account is None or account.leases:
                 return
-            for token in account.granted:
-                ref, _ = self._grants.pop(token)
+            for name in account.granted:
+                ref, _ = self._grants.pop(name)
                 dropped.append(self._drop(ref))
+            for name in account.early:
+                self._early.pop(name, None)
             del self._peers[peer]
 
     def clear(self) -> None:
@@ -252,6 +311,7 @@ class ObjectTable:
             self._entries = {}
             self._peers = {}
             self._grants = {}
+            self._claimed = {}
             self._early = {}
             self.later.clear()
         del entries
@@ -262,10 +322,44 @@ class ObjectTable:
             account = self._peers[peer] = _Peer()
         return account
 
-    def _note_early(self, token: str) -> None:
-        self._early[token] = None
-        if len(self._early) > MAX_EARLY:  # those whose granter has died meanwhile
-            del self._early[next(iter(self._early))]
+    def _is_proven(self, ref: str, token: str) -> bool:
+        """Whether a token whose grant is not on the books was given by somebody entitled to."""
+        name, *proofs = token.split(".", LONGEST)
+        for proof in proofs:
+            if proof.startswith(SEAL):
+                return any(
+                    ref in account.leases and is_seal(proof, name, ref, peer)
+                    for peer, account in self._peers.items()
+                    if peer != LOCAL  # no secret; what it grants is on the books before it is sent
+                )
+            name = proof
+            known = self._grants.get(name) or self._claimed.get(name)
+            if known is not None and known[0] == ref:
+                return True
+        return False
+
+    def _note_claim(self, peer: str, ref: str, name: str) -> None:
+        account = self._account(peer)
+        held = account.leases[ref] = account.leases.get(ref, 0) + 1
+        names = account.claimed.setdefault(ref, [])
+        names.append(name)
+        self._claimed[name] = (ref, peer)
+        if len(names) > held + SPARE:
+            self._claimed.pop(names.pop(0), None)
+
+    def _forget_claims(self, account: _Peer, ref: str) -> None:
+        # Whatever else was to follow these claims comes before the release.
+        for name in account.claimed.pop(ref, ()):
+            self._claimed.pop(name, None)
+
+    def _note_early(self, peer: str, name: str) -> None:
+        early = self._account(peer).early
+        early[name] = None
+        self._early[name] = peer
+        if len(early) > MAX_EARLY:  # those whose granter has died meanwhile
+            oldest = next(iter(early))
+            del early[oldest]
+            self._early.pop(oldest, None)
 
     def _drop(self, ref: str) -> object:
         """Count one holder less; return what must outlive the lock."""
@@ -276,3 +370,11 @@ class ObjectTable:
         if entry.count <= 0:
             del self._entries[ref]
         return entry.obj
+
+
+def _not_held(ref: str) -> ReferenceReleased:
+    # The same for a reference that others hold: they are nobody else's business.
+    return ReferenceReleased(
+        f"reference {ref} is not held by this client: it was released or deleted,"
+        " was given to somebody else, or belongs to an earlier server at this address"
+    )

@@ -34,7 +34,7 @@ class Client(Protocol):
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: object,
+        holding: Lease | None,
     ) -> Any:
         """Send a request; from the thread that has just got this client of a `Link`.
 
@@ -61,23 +61,42 @@ class Grantor(Protocol):
 
 
 class Home(Grantor, Protocol):
-    """Where a lease was opened, and where it has to be given back."""
+    """Where a lease was opened, and where it has to be given back.
+
+    Attributes
+    ----------
+    peer : str
+        The name under which its owner keeps the lease.
+    """
+
+    peer: str
 
     def release(self, ref: str) -> None:
         """Note that one lease of `ref` is over; must not block."""
 
-    def grant(self, ref: str) -> str:
-        """Grant one more lease of `ref`; return the token that claims it."""
+    def grant(self, lease: Lease) -> str:
+        """Grant one more lease of what `lease` holds; return the token that claims it."""
 
 
 class Lease:
-    """Keeps one reference alive for as long as this object lives."""
+    """Keeps one reference alive for as long as this object lives.
 
-    __slots__ = ("__weakref__", "home", "ref")
+    Parameters
+    ----------
+    ref : str
+        The reference.
+    home : Home
+    token : str
+        What it was claimed with, until the owner is known to have had that
+        claim; empty for a lease that was opened by the owner itself.
+    """
 
-    def __init__(self, ref: str, home: Home) -> None:
+    __slots__ = ("__weakref__", "home", "ref", "token")
+
+    def __init__(self, ref: str, home: Home, token: str = "") -> None:
         self.ref = ref
         self.home = home
+        self.token = token
 
     def __del__(self) -> None:
         self.home.release(self.ref)

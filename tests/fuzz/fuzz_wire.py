@@ -127,7 +127,7 @@ def _feed(frames: Frames) -> str:
 
     def resolve(reference: Reference) -> object:
         try:
-            return dispatcher.resolve(Target(reference.ref, reference.attributes))
+            return dispatcher.resolve(Target(reference.ref, reference.attributes), "peer")
         except UserError as wrapped:
             raise wrapped.error from None
 
@@ -144,7 +144,7 @@ def _feed(frames: Frames) -> str:
         if isinstance(target, Target) and target.ref == "ref":
             message.options["obj"] = Target(ref, target.attributes)
     try:
-        result = dispatcher.run(message.action, message.options)
+        result = dispatcher.run(message.action, message.options, "peer")
     except UserError:
         return "UserError"
     except RPCError as error:

@@ -14,6 +14,7 @@ from conftest import eventually
 from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc.session.leases import LOCAL
 from spawner import ProcessSpawner
 
 
@@ -155,7 +156,7 @@ def test_a_call_on_a_proxy_that_is_dropped_at_once_arrives(server, thing):
     kept = []
     for _ in range(200):
         made = thing.make()
-        kept.append(weakref.ref(server.table.get(made._ref_id)))
+        kept.append(weakref.ref(server.table.get(made._ref_id, LOCAL)))
         # From another thread, so that call and release take different ways.
         thread = threading.Thread(target=use, args=(made,))
         thread.start()

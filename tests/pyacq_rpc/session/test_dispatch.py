@@ -90,7 +90,7 @@ class Site:
 
     def run(self, action, **options):
         assert options.keys() == ACTIONS[action].keys()
-        return self.dispatcher.run(action, options)
+        return self.dispatcher.run(action, options, "A")
 
     def call(self, *attributes, args=(), kwargs=None):
         target = Target(self.ref, list(attributes))
@@ -118,6 +118,21 @@ class TestActions:
         assert site.camera.exposure == 9
         assert site.call("exposure", "__add__", args=[1]) == 10
         assert "expose" in site.call("__dir__")
+
+    @pytest.mark.parametrize(
+        ("action", "options"),
+        [
+            ("get_obj", lambda ref: {"obj": Target(ref, [])}),
+            ("call_obj", lambda ref: {"obj": Target(ref, ["expose"]), "args": [5], "kwargs": {}}),
+            ("call_obj", lambda ref: {"obj": Target(ref, ["__dir__"]), "args": [], "kwargs": {}}),
+            ("delete", lambda ref: {"obj_id": "", "ref_id": ref}),
+        ],
+    )
+    def test_what_another_peer_holds_is_out_of_reach(self, site, action, options):
+        with pytest.raises(ReferenceReleased):
+            site.dispatcher.run(action, options(site.ref), "B")
+        assert site.camera.exposure == 1
+        assert site.dispatcher.resolve(Target(site.ref, []), "A") is site.camera
 
     def test_published_names(self, site):
         site.run("set_item", name="camera", value=site.camera)
@@ -331,7 +346,7 @@ class TestPolicy:
         with pytest.raises(AccessDenied, match=access):
             run(site)
         assert site.camera.exposure == 1
-        assert site.table.get(site.ref) is site.camera
+        assert site.table.get(site.ref, "A") is site.camera
         assert site.dispatcher.names == {}
         assert site.closed == 0
 
@@ -349,7 +364,7 @@ class TestNothingIsForgotten:
         site = Site(Refuser())
         with pytest.raises(AccessDenied):
             site.run(action, **self.options(action, site.ref))
-        assert site.table.get(site.ref) is site.camera
+        assert site.table.get(site.ref, "A") is site.camera
         assert site.dispatcher.names == {}
         assert site.closed == 0
 

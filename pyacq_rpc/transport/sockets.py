@@ -10,7 +10,7 @@ import zmq
 from .addresses import is_beyond_loopback
 from .keys import Key, be_client, be_server
 
-__all__ = ["FrameSocket", "bind", "bind_router", "clean_address", "connect_dealer", "endpoint"]
+__all__ = ["FrameSocket", "bind_router", "clean_address", "connect_dealer", "endpoint", "listen"]
 
 HEARTBEAT_INTERVAL = 1500
 """Milliseconds between two ZMTP heartbeats."""
@@ -75,32 +75,25 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def bind(socket: zmq.Socket[bytes], address: str, key: Key | None) -> None:
-    """Have a socket listen: the one way in which anything here does.
-
-    Parameters
-    ----------
-    socket : zmq.Socket
-    address : str
-    key : Key or None
-        Everything is encrypted with it, and a `gate.Gate` has to say who may
-        connect.
+def listen(socket: zmq.Socket[bytes], address: str) -> None:
+    """Have a socket listen at an address: the one way in which anything here does.
 
     Raises
     ------
     PermissionError
-        If other hosts could reach it, and there is no key.
-    zmq.ZMQError
+        If other hosts could reach it, and it has no key.
+    OSError
         If it cannot listen there.
     """
-    if key is not None:
-        be_server(socket, key)
-    elif is_beyond_loopback(address):
+    if is_beyond_loopback(address) and not socket.getsockopt(zmq.CURVE_SERVER):
         raise PermissionError(
             f"will not listen at {address} without a key: whoever reaches it could run any code"
             " here; give it a key, or listen at 'tcp://127.0.0.1:*'"
         )
-    socket.bind(address)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, f"cannot listen at {address}: {error.strerror}") from error
 
 
 def bind_router(
@@ -113,7 +106,8 @@ def bind_router(
     context : zmq.Context
     address : str
     key : Key, optional
-        The server's; see `bind`.
+        The server's. Everything is encrypted then, and a `gate.Gate` has to
+        say who may connect.
 
     Raises
     ------
@@ -125,11 +119,10 @@ def bind_router(
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        bind(socket, address, key)
-    except zmq.ZMQError as error:
-        socket.close(linger=0)
-        raise OSError(error.errno, f"cannot listen at {address}: {error.strerror}") from error
-    except PermissionError:
+        if key is not None:
+            be_server(socket, key)
+        listen(socket, address)
+    except BaseException:
         socket.close(linger=0)
         raise
     return socket

@@ -23,7 +23,7 @@ from typing import Any
 import zmq
 
 from pyacq_rpc.peers.runtime import Runtime, current
-from pyacq_rpc.transport.keys import be_client
+from pyacq_rpc.transport.keys import be_client, be_server
 from pyacq_rpc.transport.sockets import endpoint, listen
 from pyacq_rpc.transport.waiting import Waker, wait_readable
 
@@ -218,7 +218,10 @@ class LogServer:
         self._socket = current().context.socket(zmq.PULL)
         self._socket.rcvhwm = QUEUE_LENGTH
         self._socket.linger = 0
-        listen(self._socket, address, current().keys.for_server(address))
+        key = current().keys.for_server(address)
+        if key is not None:
+            be_server(self._socket, key)
+        listen(self._socket, address)
         self.address = endpoint(self._socket)
         self._order = itertools.count()
         self._held: list[tuple[float, int, logging.LogRecord]] = []

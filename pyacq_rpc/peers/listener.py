@@ -82,10 +82,10 @@ class Listener:
         self._ended = threading.Event()
         asked = clean_address(address)
         self.key = runtime.keys.for_server(asked, key)
-        self._socket = new_router(runtime.context)
+        self._socket = new_router(runtime.context, self.key)
         self._monitor = Monitor(self._socket)
         try:
-            listen(self._socket, asked, self.key)
+            listen(self._socket, asked)
         except BaseException:
             self._monitor.close()
             self._socket.close(linger=0)

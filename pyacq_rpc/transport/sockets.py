@@ -84,37 +84,42 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def new_router(context: zmq.Context[Any]) -> zmq.Socket[bytes]:
-    """Return a ROUTER socket, which is to `listen`."""
-    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
-    _common(socket)
-    # Say so when a client is gone, where the default drops in silence.
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    return socket
-
-
-def listen(socket: zmq.Socket[bytes], address: str, key: Key | None = None) -> None:
-    """Have a socket listen at an address: the one way in which anything here does.
+def new_router(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
+    """Return a ROUTER socket, which is to `listen`.
 
     Parameters
     ----------
-    socket : zmq.Socket
-        Whatever monitors it must do so before.
-    address : str
+    context : zmq.Context
     key : Key, optional
-        Everything is encrypted with it, and a `gate.Gate` has to say who may
-        connect.
+        The server's. Everything is encrypted then, and a `gate.Gate` has to
+        say who may connect.
+    """
+    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    try:
+        _common(socket)
+        # Say so when a client is gone, where the default drops in silence.
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        if key is not None:
+            be_server(socket, key)
+    except BaseException:
+        socket.close(linger=0)
+        raise
+    return socket
+
+
+def listen(socket: zmq.Socket[bytes], address: str) -> None:
+    """Have a socket listen at an address: the one way in which anything here does.
+
+    Whatever monitors the socket must do so before.
 
     Raises
     ------
     PermissionError
-        If other hosts could reach it, and there is no key.
+        If other hosts could reach it, and it has no key.
     OSError
         If it cannot listen there.
     """
-    if key is not None:
-        be_server(socket, key)
-    elif is_beyond_loopback(address):
+    if is_beyond_loopback(address) and not socket.getsockopt(zmq.CURVE_SERVER):
         raise PermissionError(
             f"will not listen at {address} without a key: whoever reaches it could run any code"
             " here; give it a key, or listen at 'tcp://127.0.0.1:*'"
@@ -137,9 +142,13 @@ def new_dealer(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[
         The client's, which has to be the server's too.
     """
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
-    _common(socket)
-    if key is not None:
-        be_client(socket, key)
+    try:
+        _common(socket)
+        if key is not None:
+            be_client(socket, key)
+    except BaseException:
+        socket.close(linger=0)
+        raise
     return socket
 
 

@@ -15,8 +15,8 @@ def test_a_client_that_comes_as_soon_as_it_listens_is_served(monkeypatch):
     """Before the thread comes to anything else."""
     clients = []
 
-    def listen_and_see_it_connect(socket, address, key):
-        listen(socket, address, key)
+    def listen_and_see_it_connect(socket, address):
+        listen(socket, address)
         clients.append(RPCClient(endpoint(socket)))
         assert eventually(lambda: clients[0].channel._connected)
 

@@ -10,6 +10,7 @@ import gc
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -352,6 +353,39 @@ def test_the_second_client_of_a_thread_is_closed_with_it(server, thing, client):
         thread.start()
         thread.join()
     assert eventually(lambda: len(open_descriptors()) <= before)
+
+
+def test_a_client_that_has_reached_nobody_is_closed_when_its_thread_has_ended(monkeypatch):
+    """Though it has been asked for something, which waits to be sent."""
+    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 100)
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+    clients = []
+
+    def run():
+        clients.append(RPCClient(address))
+        with pytest.raises(TimeoutError):
+            clients[0].ping(timeout=0.05)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert eventually(clients[0].closed)
+
+
+def test_a_future_of_a_client_that_has_reached_nobody_is_waited_for(monkeypatch):
+    """The server may still come."""
+    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 0)
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+    futures = []
+    thread = threading.Thread(target=lambda: futures.append(RPCClient(address).ping(sync="async")))
+    thread.start()
+    thread.join()
+    with pytest.raises(TimeoutError):
+        futures[0].result(0.3)
+    with ProcessSpawner(address=address):
+        assert futures[0].result(20) == "pong"
 
 
 def test_a_future_of_an_ended_thread_is_awaited_in_another_with_its_number(server, thing, client):

@@ -270,6 +270,10 @@ class Channel:
             self._read()
         return self.deliver()
 
+    def connected(self) -> bool:
+        """Whether somebody has been reached at the address."""
+        return self._connected
+
     def server_closed(self) -> None:
         """A server of this process has closed; its last messages are on their way."""
         self._server_closed = True

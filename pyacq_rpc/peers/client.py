@@ -412,3 +412,7 @@ class RPCClient(Actions):
     def has_pending(self) -> bool:
         """Whether answers are to come."""
         return self._conversation.has_pending()
+
+    def reaches_nobody(self) -> bool:
+        """Whether nobody listens there so far, and no future waits for somebody to."""
+        return not (self.channel.connected() or self._conversation.has_futures())

@@ -99,6 +99,10 @@ class Conversation:
         """Whether answers are to come."""
         return bool(self._pending)
 
+    def has_futures(self) -> bool:
+        """Whether some of them are waited for by way of a future."""
+        return any(pending.future is not None for pending in list(self._pending.values()))
+
     # -- sending -----------------------------------------------------------
 
     def ask(

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..late_logging import getLogger
+from ..transport.sockets import LINGER
 from ..transport.waiting import Waker, wait_ready
 from .unsent import SOON
 
@@ -48,7 +49,7 @@ class Watcher:
         self._channels: set[Channel] = set()
         self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
-        self._retiring: list[RPCClient] = []
+        self._retiring: list[tuple[RPCClient, float]] = []  # and when their threads ended
         self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._look_at = 0.0  # when it is looked for urgent messages again
         self._flush_at: float | None = None
@@ -98,7 +99,7 @@ class Watcher:
     def retire(self, client: RPCClient) -> None:
         """Close a client whose thread has ended, once nothing depends on it."""
         with self._lock:
-            self._retiring.append(client)
+            self._retiring.append((client, time.monotonic()))
         self.poke()
 
     def stop(self, last: Callable[[], object], timeout: float) -> None:
@@ -220,15 +221,19 @@ class Watcher:
     def _close_retired(self) -> None:
         with self._lock:
             retiring, self._retiring = self._retiring, []
-        for client in retiring:
-            if not self._may_close(client):
+        for client, ended in retiring:
+            if not self._may_close(client, ended):
                 with self._lock:
-                    self._retiring.append(client)
+                    self._retiring.append((client, ended))
 
-    def _may_close(self, client: RPCClient) -> bool:
+    def _may_close(self, client: RPCClient, ended: float) -> bool:
         if client.closed() or self._stopping:
             return True
         if client.has_pending():
+            # Where nobody listens, nothing will ever be answered.
+            if client.reaches_nobody() and time.monotonic() - ended > LINGER / 1000:
+                client.close()
+                return True
             return False
         if client.channel.live_leases():
             # The leases are the process's: they live on with this thread's

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyacq_rpc import ReferenceReleased, RPCClient, RPCServer
+from pyacq_rpc.peers.runtime import current
 
 PATIENCE = 10.0
 """Seconds that a call may take. Nothing here takes long, but the machine may be busy."""
@@ -346,8 +347,17 @@ class Worker:
             except DISTURBED as error:
                 what = f"{job.__name__}: {type(error).__name__}: {error}"
                 self.disturbed.append((begun, time.monotonic(), (near, far), what))
+                _give_up(near)
+                _give_up(far)
             except Exception as error:  # noqa: BLE001  # the supervisor prints it
                 self.wrong.append(f"{job.__name__}: {type(error).__name__}: {error}")
+
+
+def _give_up(address: str) -> None:
+    """Close a client of a node that was killed before it was reached: nobody will come."""
+    client = current().thread().clients.get(address)
+    if client is not None and not client.welcomed():
+        client.close()
 
 
 _here: list[Worker] = []

@@ -15,7 +15,7 @@ from .exchange import Outgoing, refuse
 if TYPE_CHECKING:
     from .server import ServerCore
 
-__all__ = ["answer_urgent", "failure_for", "run_request"]
+__all__ = ["answer_urgent", "failure_of", "run_request", "told"]
 
 _log = getLogger(__name__)
 
@@ -64,11 +64,11 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
         raised = failed.error if isinstance(failed, UserError) else failed
         if isinstance(raised, KeyboardInterrupt) and not interrupted:
             interrupt = raised
+        failure = failure_of(request.id, failed)
         if request.reply != "off":
-            frames = connection.codec.encode(failure_for(server, request.id, failed), refuse)
+            frames = connection.codec.encode(told(server, failure), refuse)
         elif interrupt is None and not (isinstance(raised, SystemExit) and not server.running()):
-            text = _failure_of(request.id, failed).traceback
-            _log.error("%r: a call that wanted no answer failed:\n%s", server, text)
+            _log.error("%r: a call that wanted no answer failed:\n%s", server, failure.traceback)
         # Its traceback holds this frame, which would hold the exception: a cycle.
         del raised
         failed = None
@@ -108,19 +108,18 @@ def _frames_of_result(
     return connection.codec.encode(make(Result, (request.id, result)), refer)
 
 
-def failure_for(server: ServerCore, request_id: int, error: BaseException) -> Failure:
-    """Tell a client why its request has failed, and the log what the client is not told."""
-    failure = _failure_of(request_id, error)
-    if failure.traceback and not server.policy.tracebacks:
-        _log.warning("%r: a call failed:\n%s", server, failure.traceback)
-        failure = failure._replace(traceback="")
-    return failure
-
-
-def _failure_of(request_id: int, error: BaseException) -> Failure:
+def failure_of(request_id: int, error: BaseException) -> Failure:
     """Describe why a request has failed: the user's code, or what we say."""
     if isinstance(error, UserError):
         return describe(request_id, error.error)
     if isinstance(error, RPCError):
         return failure_of_error(request_id, error)
     return describe(request_id, error)
+
+
+def told(server: ServerCore, failure: Failure) -> Failure:
+    """Return what a client is told of a failure; what it is not told goes to the log."""
+    if not failure.traceback or server.policy.tracebacks:
+        return failure
+    _log.warning("%r: a call failed:\n%s", server, failure.traceback)
+    return failure._replace(traceback="")

@@ -19,7 +19,7 @@ from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
 from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
-from .answering import failure_for, run_request
+from .answering import failure_of, run_request, told
 from .connection import Connection
 from .exchange import refuse, resolve
 
@@ -125,8 +125,8 @@ class Reception:
     def _tell_undecodable(self, connection: Connection, undecodable: Undecodable) -> None:
         request = undecodable.partial
         if isinstance(request, Request) and request.reply != "off":
-            failure = failure_for(self._server, request.id, undecodable.error)
-            self._listener.tell(connection, failure)
+            failure = failure_of(request.id, undecodable.error)
+            self._listener.tell(connection, told(self._server, failure))
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 

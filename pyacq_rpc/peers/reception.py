@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..session.leases import LOCAL
+from ..session.proxy import Grantor
 from ..session.remote_errors import failure_of_error
 from ..transport.monitor import source_descriptor
 from ..wire import messages
@@ -30,6 +32,11 @@ _log = getLogger(__name__)
 
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""
+
+CLAIM_GRACE = 5.0
+"""Seconds for which a client that has gone may still claim what it was handed.
+
+It may be a thread that has ended, and its claim be on its way to the owner."""
 
 
 class Reception:
@@ -156,8 +163,8 @@ class Reception:
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
-        for grantor, token in connection.handed:
-            grantor.withdraw(token)  # does nothing for those that were claimed
+        if connection.handed:
+            self._server.timers.once(CLAIM_GRACE, partial(_withdraw, connection.handed))
         self._listener.hang_up(connection)
         if self._connections.remove(connection):
             self._server.table.drop_peer(peer)
@@ -166,3 +173,8 @@ class Reception:
     def _expire(self, peer: str) -> None:
         if not self._connections.has_peer(peer):
             self._server.table.expire_peer(peer)
+
+
+def _withdraw(handed: Iterable[tuple[Grantor, str]]) -> None:
+    for grantor, token in handed:
+        grantor.withdraw(token)  # does nothing for those that were claimed

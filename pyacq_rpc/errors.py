@@ -80,10 +80,10 @@ class AccessDenied(RPCError, PermissionError):
 
 
 class ReferenceReleased(RPCError, ReferenceError):
-    """The proxy's reference is not held any more.
+    """The process that asks does not hold the proxy's reference, or not any more.
 
-    It was deleted with ``_delete()``, or it belongs to an earlier life of the
-    server at this address.
+    It was deleted with ``_delete()``, it belongs to an earlier life of the
+    server at this address, or it was never given to that process.
     """
 
 

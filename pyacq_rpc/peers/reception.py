@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..session.leases import LOCAL
+from ..session.proxy import Grantor
 from ..session.remote_errors import failure_of_error
 from ..transport.addresses import host_of, is_here
 from ..transport.guest import Guest, admitted_key, peer_host
@@ -34,6 +36,11 @@ _REVOKED = "your key does not let you in any more; ask the server's owner for an
 
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""
+
+CLAIM_GRACE = 5.0
+"""Seconds for which a client that has gone may still claim what it was handed.
+
+It may be a thread that has ended, and its claim be on its way to the owner."""
 
 
 class Reception:
@@ -199,8 +206,8 @@ class Reception:
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
-        for grantor, token in connection.handed:
-            grantor.withdraw(token)  # does nothing for those that were claimed
+        if connection.handed:
+            self._server.timers.once(CLAIM_GRACE, partial(_withdraw, connection.handed))
         self._listener.hang_up(connection)
         if self._connections.remove(connection):
             self._server.table.drop_peer(peer)
@@ -221,3 +228,8 @@ def _may_stay(guest: Guest) -> bool:
     except OSError as error:
         _log.warning("sent a client away: %s", error)
         return False
+
+
+def _withdraw(handed: Iterable[tuple[Grantor, str]]) -> None:
+    for grantor, token in handed:
+        grantor.withdraw(token)  # does nothing for those that were claimed

@@ -76,7 +76,8 @@ class Reference(NamedTuple):
         The deferred attribute chain, empty for the object itself.
     token : str
         Redeems the receiver's lease (see `Grant`), or empty when the lease
-        was opened for the receiver by the owner itself.
+        was opened for the receiver by the owner itself, or the receiver is
+        the owner and the sender holds the reference.
     """
 
     address: str
@@ -161,14 +162,20 @@ class Release(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A holder hands a reference on: whoever claims ``token`` gets a lease."""
+    """A holder hands a reference on: whoever claims ``token`` gets a lease.
+
+    For what is in a token see ``session.tokens``.
+    """
 
     ref: str
     token: str
 
 
 class Claim(NamedTuple):
-    """A client takes up the lease that was granted to it with ``token``."""
+    """A client takes up the lease that was granted to it with ``token``.
+
+    It may do so over each of its process's connections.
+    """
 
     ref: str
     token: str

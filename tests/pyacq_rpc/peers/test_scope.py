@@ -492,6 +492,28 @@ def test_what_was_claimed_is_claimed_again_only_until_an_answer_came(handed_on, 
     assert again.messages == []
 
 
+def test_a_thread_may_end_before_its_claim_has_arrived(
+    server, thing, other_server, other_thing, hold
+):
+    made = thing.make()
+    ref = made._ref_id
+    other_thing.keep(made)
+    del made
+    held = hold(Claim)
+    proxies = []
+    clients = len(other_server.listener.connections)
+    thread = threading.Thread(target=lambda: proxies.append(other_thing.kept._undefer()))
+    thread.start()
+    thread.join()
+    other_thing.drop()
+    assert eventually(lambda: len(other_server.listener.connections) == clients)
+    peers = server.table._peers
+    assert eventually(lambda: not any(ref in peer.leases for peer in list(peers.values())))
+    held.let_go()
+    assert proxies.pop().add(1, 2) == 3
+    assert only_thing_is_left(server)
+
+
 def test_what_comes_home_is_the_object_itself_though_claims_and_grants_are_held_up(
     other_thing, hold
 ):

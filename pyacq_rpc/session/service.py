@@ -213,6 +213,7 @@ class Service:
         function = method.__func__
         # A class method has a class for its object.
         cls: type = owner if is_class(owner) else type(owner)
+        # Only says where to look: what is found there has to be the function.
         name = getattr(function, "__name__", "")
         if type(name) is not str or not is_public(name) or not has(cls, name):
             return False

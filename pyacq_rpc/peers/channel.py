@@ -301,12 +301,12 @@ class Channel:
         self._leases_opened += 1
         return Lease(ref, self, token)
 
-    def is_booked(self, lease: Lease) -> bool:
-        """Whether what is sent from here may rely on the server's knowing of a lease."""
+    def is_known(self, lease: Lease) -> bool:
+        """Whether the server knows of a lease before it gets what is sent here next."""
         return lease.home is self or not (lease.token or lease.home.peer != self.peer)
 
     def introduce(self, lease: Lease) -> Lease:
-        """Make it so; return the lease to rely on.
+        """See to it that the server does; return the lease that it then knows of.
 
         The claim may have gone over the channel of another thread, and still
         be on its way. And a server that is known by two addresses, or whose

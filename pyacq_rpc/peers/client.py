@@ -189,7 +189,13 @@ class RPCClient(Actions):
         """Send a request of a proxy; see `session.proxy.Client`."""
         if timeout is NO_TIMEOUT_GIVEN:
             timeout = self._timeout
-        conversation = self._conversation
+        conversation, channel = self._conversation, self.channel
+        if (
+            holding is not None
+            and holding.home is not channel
+            and (holding.token or holding.home.peer != channel.peer)
+        ):
+            holding = channel.introduce(holding)
         if sync == "off":
             conversation.tell(action, opts, holding)
             return None

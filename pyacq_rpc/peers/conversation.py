@@ -125,15 +125,8 @@ class Conversation:
         answerer : Answerer
             Waits for the future, when that is asked to.
         holding : Lease or None
-            Kept alive until the request has arrived.
+            One that the server knows of, kept alive until the request has arrived.
         """
-        channel = self.channel
-        if (
-            holding is not None
-            and holding.home is not channel
-            and (holding.token or holding.home.peer != channel.peer)
-        ):
-            holding = channel.introduce(holding)
         request = make(Request, (next(self._ids), action, reply, options))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         future = Future(answerer, request.id)
@@ -162,13 +155,6 @@ class Conversation:
         This is `ask` and `wait` without a future, which few calls need and
         which takes longer to make than to fill.
         """
-        channel = self.channel
-        if (
-            holding is not None
-            and holding.home is not channel
-            and (holding.token or holding.home.peer != channel.peer)
-        ):
-            holding = channel.introduce(holding)
         request_id = next(self._ids)
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         request = make(Request, (request_id, action, reply, options))
@@ -203,13 +189,6 @@ class Conversation:
 
     def tell(self, action: str, options: dict[str, Any], holding: Lease | None) -> None:
         """Send a request that is to have no answer; the parameters are those of `ask`."""
-        channel = self.channel
-        if (
-            holding is not None
-            and holding.home is not channel
-            and (holding.token or holding.home.peer != channel.peer)
-        ):
-            holding = channel.introduce(holding)
         request = make(Request, (next(self._ids), action, "off", options))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
         try:

@@ -112,7 +112,7 @@ class Outgoing:
             raise SerializationError(f"{proxy!r} holds no lease that could be handed on")
         token = ""
         home = reference.object_id.partition(".")[0] == self._server_id
-        if home and self._channel is not None and self._channel.is_booked(lease):
+        if home and self._channel is not None and self._channel.is_known(lease):
             # Going home: our own lease keeps it alive until it has arrived.
             self.leases = self.leases or []
             self.leases.append(lease)

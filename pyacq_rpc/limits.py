@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Limits"]
+__all__ = ["LEAST_MESSAGE", "Limits"]
+
+
+LEAST_MESSAGE = 1 << 16
+"""Bytes below which no message is measured: as many are read at once in any case."""
+
+_LEAST = {"message": LEAST_MESSAGE, "requests": 16, "unsent": LEAST_MESSAGE}
 
 
 # Not a dataclass: importing those takes longer than a node takes to listen.
@@ -13,7 +19,8 @@ class Limits(NamedTuple):
 
     A client that goes beyond one of these gets a `LimitExceeded`, or is cut
     off with a sentence that says why; the others do not notice. The defaults
-    are far above what programs do on purpose.
+    are far above what programs do on purpose. The least that can be worked with
+    is 64 KiB for ``message`` and ``unsent``, and 16 ``requests``.
 
     Attributes
     ----------
@@ -27,8 +34,9 @@ class Limits(NamedTuple):
         Levels of containers within each other that a message may have; 100,
         which is also the most that is ever sent from here.
     requests : int
-        Requests of one connection that may wait for their turn; 100,000. What
-        comes beyond that is refused, until none of them waits any more.
+        Requests of one connection that may wait for their turn, along with its
+        other messages; 100,000. What comes beyond that is refused, until none
+        of them waits any more.
     unsent : int
         Bytes that may wait to be read by one connection; 1 GiB. If there is
         more to send while more than that waits, the client is cut off.
@@ -65,9 +73,12 @@ class Limits(NamedTuple):
         Raises
         ------
         ValueError
-            If one of them is no integer of 1 at least.
+            If one of them is too small, or no integer.
         """
         for name, limit in self._asdict().items():
-            if type(limit) is not int or limit < 1:
-                raise ValueError(f"the limit {name}={limit!r} is not an integer of 1 at least")
+            least = _LEAST.get(name, 1)
+            if type(limit) is not int or limit < least:
+                raise ValueError(
+                    f"the limit {name}={limit!r} is not an integer of {least} at least"
+                )
         return self

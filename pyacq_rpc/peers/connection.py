@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from ..session.proxy import Grantor
+from ..transport.backlog import Backlog
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
 
@@ -35,11 +36,17 @@ class Connection:
         What it has to show where the direct road begins.
     stream : Stream or None
         That road, once it has taken it.
+    backlog : Backlog or None
+        What waits for it on the other road, where that can be told.
+    cut : bool
+        Whether it was cut off, for having gone beyond a limit.
     """
 
     __slots__ = (
+        "backlog",
         "cancelled",
         "codec",
+        "cut",
         "descriptor",
         "handed",
         "identity",
@@ -57,6 +64,8 @@ class Connection:
         self.handed: collections.deque[tuple[Grantor, str]] = collections.deque(maxlen=HANDED)
         self.token = ""
         self.stream: Stream | None = None
+        self.backlog: Backlog | None = None
+        self.cut = False
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""
@@ -72,6 +81,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Connection] = {}
         self._by_descriptor: dict[int, Connection] = {}
+        self._strangers: dict[int, Connection] = {}  # by descriptor
         self._peers: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
@@ -80,6 +90,8 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Note a new client."""
         self._by_identity[connection.identity] = connection
+        if connection.descriptor is not None:
+            self._strangers.pop(connection.descriptor, None)
         self._peers[connection.peer] += 1
         if connection.descriptor is not None:
             self._by_descriptor[connection.descriptor] = connection
@@ -91,6 +103,25 @@ class Connections:
     def at(self, descriptor: int) -> Connection | None:
         """Return the client that the monitor calls so."""
         return self._by_descriptor.get(descriptor)
+
+    def stranger(self, connection: Connection) -> Connection:
+        """Return what is known of somebody who has not said hello, or note it.
+
+        Parameters
+        ----------
+        connection : Connection
+            What to note; without a descriptor nobody would tell when to forget it.
+        """
+        if connection.descriptor is None:
+            return connection
+        known = self._strangers.get(connection.descriptor)
+        if known is None or known.identity != connection.identity:
+            known = self._strangers[connection.descriptor] = connection
+        return known
+
+    def forget_stranger(self, descriptor: int) -> None:
+        """The connection of this descriptor has ended."""
+        self._strangers.pop(descriptor, None)
 
     def all(self) -> list[Connection]:
         """Return all clients."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
+from ..limits import Limits
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
 from ..transport.looking import Looking
@@ -354,10 +355,12 @@ class Conversation:
     def _welcomed(self, welcome: Welcome) -> None:
         self.server_id = welcome.server
         self._link = self._runtime.link(self.address, welcome.server)
+        self._link.gone = False  # it may have ended an earlier connection only
         name = welcome.info.get("name")
         if isinstance(name, str) and name:
             self._link.name = name
             self.channel.server = self._link.describe()
+        self.channel.limits = _limits_of(welcome.info.get("limits"))
         path, token = welcome.info.get("path"), welcome.info.get("token")
         if isinstance(path, str) and isinstance(token, str):
             self.channel.move(path, token)
@@ -399,3 +402,13 @@ class Conversation:
         self._pending.fail_all(error)
         if self._waiting:
             self._thread.waker.wake()
+
+
+def _limits_of(told: object) -> Limits | None:
+    """Return what a server says that it takes; None if it says nothing of the kind."""
+    if not isinstance(told, dict):
+        return None
+    message, frames = told.get("message"), told.get("frames")
+    if type(message) is int and type(frames) is int:
+        return Limits(message=message, frames=frames)
+    return None

@@ -6,12 +6,17 @@ import collections
 from typing import Any
 
 from ..errors import RPCError
+from ..late_logging import getLogger
+from ..limits import Limits
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
 from ..wire.messages import Cancel, Reference
 from .connection import Connection, Connections
+from .sizes import too_large
 
 __all__ = ["Inbox"]
+
+_log = getLogger(__name__)
 
 _CANCEL_SIZE = 32
 """Bytes within which a message that withdraws a request fits."""
@@ -31,6 +36,8 @@ class Inbox:
         Of that socket.
     connections : Connections
         The clients that have said hello.
+    limits : Limits
+        What each of them may have in here.
 
     Attributes
     ----------
@@ -38,14 +45,26 @@ class Inbox:
         A client's identity and the frames of its message, as `zmq.Frame` or
         as buffers, according to the road; None for the frames says that the
         client is gone.
+    waiting : dict
+        How many messages of each client are among the items, by its identity.
+        Whoever takes one counts it out.
+    excess : collections.deque
+        What has come beyond the limits, in the same form; to be refused at once.
     """
 
-    def __init__(self, socket: FrameSocket, monitor: Monitor, connections: Connections) -> None:
+    def __init__(
+        self, socket: FrameSocket, monitor: Monitor, connections: Connections, limits: Limits
+    ) -> None:
         self._socket = socket
         self._monitor = monitor
         self._connections = connections
         self._alive: set[int] = set()  # descriptors of connections, hello or not
+        self._limits = limits
+        self._most = limits.requests
+        self._refused: set[bytes] = set()  # clients that are refused until none of theirs waits
         self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
+        self.waiting: dict[bytes, int] = {}
+        self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -54,6 +73,29 @@ class Inbox:
     def clear(self) -> None:
         """Forget everything."""
         self.items.clear()
+        self.excess.clear()
+        self.waiting.clear()
+
+    def drop(self, identity: bytes) -> None:
+        """Forget everything of one client."""
+        kept = [item for item in self.items if item[0] != identity]
+        self.items.clear()
+        self.items.extend(kept)
+        self.waiting.pop(identity, None)
+        self._refused.discard(identity)
+
+    def keep(self, identity: bytes, frames: list[Any]) -> bool:
+        """Queue what is no request, and has come beyond the limit; whether that may be."""
+        waiting = self.waiting.get(identity, 0) + 1
+        if waiting > 2 * self._most:
+            return False
+        self.waiting[identity] = waiting
+        self.items.append((identity, frames))
+        return True
+
+    def is_open(self, descriptor: int) -> bool:
+        """Whether a connection of this descriptor has not ended, as far as is known."""
+        return descriptor in self._alive
 
     def fill(self) -> None:
         """Take in all that is there on the socket."""
@@ -63,10 +105,39 @@ class Inbox:
     def fill_from(self, connection: Connection) -> None:
         """Take in all that is there on a client's direct road."""
         stream = connection.stream
-        if stream is not None:
-            stream.receive(self.items, connection.identity)
-            if stream.ended:
-                self.lost(connection)
+        if stream is None:
+            return
+        items, identity = self.items, connection.identity
+        before = len(items)
+        stream.receive(items, identity)
+        came = len(items) - before
+        if came:
+            waiting = self.waiting[identity] = self.waiting.get(identity, 0) + came
+            if waiting > self._most or identity in self._refused:
+                self._screen(identity, came)
+        if stream.ended:
+            self.lost(connection)
+
+    def _screen(self, identity: bytes, came: int) -> None:
+        """Take what is too much from the end of the items."""
+        waited = self.waiting[identity] - came
+        if not waited:
+            self._refused.discard(identity)
+        room = 0 if identity in self._refused else max(0, self._most - waited)
+        excess = [self.items.pop() for _ in range(came - room)]
+        if waited + room:
+            self.waiting[identity] = waited + room
+        else:
+            del self.waiting[identity]
+        for _, frames in reversed(excess):
+            assert frames is not None
+            self._refuse(identity, frames)
+
+    def _refuse(self, identity: bytes, frames: list[Any]) -> None:
+        if identity not in self._refused:
+            self._refused.add(identity)
+            _log.warning("requests of a client are refused: %s of them wait already", self._most)
+        self.excess.append((identity, frames))
 
     def drain(self, connection: Connection) -> bool:
         """Take in the last messages of a client that is gone; whether there are any."""
@@ -74,7 +145,10 @@ class Inbox:
         if stream is None:
             return False
         if not stream.ended:
+            before = len(self.items)
             stream.drain(self.items, connection.identity)
+            came = len(self.items) - before
+            self.waiting[connection.identity] = self.waiting.get(connection.identity, 0) + came
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
 
@@ -85,6 +159,7 @@ class Inbox:
                 self._alive.add(descriptor)
                 continue
             self._alive.discard(descriptor)
+            self._connections.forget_stranger(descriptor)
             connection = self._connections.at(descriptor)
             if connection is not None:
                 self._take_messages()  # what it sent before it died
@@ -112,7 +187,17 @@ class Inbox:
             if len(message) < 2:
                 continue  # an identity and nothing else: no message of ours
             identity = message[0].bytes
-            self.items.append((identity, message[1:]))
+            frames = message[1:]
+            waiting = self.waiting.get(identity, 0)
+            if not waiting and self._refused:
+                self._refused.discard(identity)
+            if len(frames) > 1 and too_large(frames, self._limits):
+                self.excess.append((identity, frames))
+            elif waiting >= self._most or identity in self._refused:
+                self._refuse(identity, frames)
+            else:
+                self.waiting[identity] = waiting + 1
+                self.items.append((identity, frames))
             connection = self._connections.get(identity)
             if connection is not None and len(message) == 2:
                 self._note_cancel(connection, message[1].buffer)
@@ -124,7 +209,8 @@ class Inbox:
             message = connection.codec.decode([frame], _no_reference)
         except RPCError:
             return  # whoever takes it from the inbox will say so
-        if isinstance(message, Cancel):
+        # Of those that wait, there are no more than this.
+        if isinstance(message, Cancel) and len(connection.cancelled) < 2 * self._most:
             connection.cancelled.add(message.id)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from ..errors import ProtocolError
+from ..errors import LimitExceeded, ProtocolError, RPCError
 from ..late_logging import getLogger
 from ..session.remote_errors import failure_of_error
+from ..transport.backlog import Backlog
 from ..transport.monitor import source_descriptor
 from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
@@ -17,7 +18,8 @@ from ..wire.messages import Failure, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
 from .answering import failure_of, run_request
 from .connection import Connection
-from .exchange import refuse, resolve
+from .exchange import resolve
+from .sizes import too_large
 
 if TYPE_CHECKING:
     from .server import ServerCore
@@ -42,36 +44,51 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
+        self._inbox = server.listener.inbox
+        self._waiting = server.listener.inbox.waiting
+        self._limits = server.limits
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
         """See to the next message, or (frames None) to a client being gone."""
         identity, frames = items.popleft()
         connection = self._connections.get(identity)
         if frames is None:
-            # What it sent before it went comes first.
-            if connection is not None and not self._listener.drain(connection):
-                self._forget(connection)
+            if connection is not None:
+                self._is_gone(connection)
+            elif identity in self._waiting:
+                self._inbox.drop(identity)
             return
+        left = self._waiting.get(identity, 1) - 1
+        if left > 0 and items:
+            self._waiting[identity] = left
+        else:
+            self._waiting.pop(identity, None)
+        first = frames[0]
+        is_zmq = type(first) is zmq.Frame
+        if connection is None and not is_zmq:
+            return  # it has said goodbye before
         try:
-            is_zmq = type(frames[0]) is zmq.Frame
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            codec = connection.codec if connection is not None else codec_of(buffers)
+            if connection is not None:
+                codec = connection.codec
+            else:
+                codec = codec_of(buffers, self._limits.nesting)
             message = codec.decode(buffers, self._resolve)
-            first = frames[0]
             del frames, buffers
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
             return
-        except ProtocolError as error:
-            codec = connection.codec if connection is not None else codec_named("msgpack")
-            self._refuse(connection or identity, codec, error)
+        except (ProtocolError, LimitExceeded) as error:
+            connection = connection or self._stranger(identity, codec_named("msgpack"), first)
+            self._refuse(connection, error)
             return
         if connection is None:
+            connection = self._stranger(identity, codec, first)
             if isinstance(message, Hello):
-                self._welcome(identity, codec, message, source_descriptor(first))
+                self._welcome(connection, message)
             else:
                 stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
-                self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
+                self._listener.tell(connection, stranger)
         elif not isinstance(message, Request):
             self._keep_books(connection, message)
         elif not (connection.cancelled and connection.withdrawn(message.id)):
@@ -92,24 +109,87 @@ class Reception:
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 
-    def _refuse(self, client: Connection | bytes, codec: Codec, error: ProtocolError) -> None:
+    def _refuse(self, connection: Connection, error: ProtocolError | LimitExceeded) -> None:
         _log.warning("%r: refused a message: %s", self._server, error)
-        failure = codec.encode(failure_of_error(error.request_id, error), refuse)
-        if isinstance(client, Connection):
-            self._listener.send(client, failure)
-        else:
-            self._listener.answer_stranger(client, failure)
+        self._listener.tell(connection, failure_of_error(error.request_id, error))
 
-    def _welcome(self, identity: bytes, codec: Codec, hello: Hello, fd: int | None) -> None:
+    def _stranger(self, identity: bytes, codec: Codec, first: zmq.Frame) -> Connection:
+        """Return somebody who has not said hello, and writes like this."""
+        descriptor = source_descriptor(first)
+        if descriptor is not None and not self._inbox.is_open(descriptor):
+            descriptor = None  # it has ended meanwhile, and nobody would tell so once more
+        connection = self._connections.stranger(Connection(identity, "", codec, descriptor))
+        connection.codec = codec
+        if connection.backlog is None and descriptor is not None:
+            connection.backlog = Backlog(descriptor, self._limits.unsent)
+        return connection
+
+    def turn_away(self) -> None:
+        """Refuse what clients have sent beyond their limits."""
+        excess = self._inbox.excess
+        while excess:
+            identity, frames = excess.popleft()
+            connection = self._connections.get(identity)
+            is_zmq = type(frames[0]) is zmq.Frame
+            if connection is None and not is_zmq:
+                continue  # it has said goodbye before
+            buffers = [frame.buffer for frame in frames] if is_zmq else frames
+            too_much = too_large(buffers, self._limits)
+            try:
+                codec = connection.codec if connection else codec_of(buffers, self._limits.nesting)
+                connection = connection or self._stranger(identity, codec, frames[0])
+                if too_much:
+                    self._listener.cut(connection, f"a message of this client {too_much}")
+                    continue
+                message = codec.decode(buffers, self._resolve)
+            except Undecodable as undecodable:
+                message = undecodable.partial
+            except RPCError:
+                message = None  # it will be told in its turn what is wrong about it
+            if not isinstance(message, Request):
+                self._keep_for_later(connection, identity, frames)
+            elif connection is not None and message.reply != "off":
+                self._listener.tell(connection, failure_of_error(message.id, self._too_many()))
+
+    def _keep_for_later(
+        self, connection: Connection | None, identity: bytes, frames: list[Any]
+    ) -> None:
+        if not self._inbox.keep(identity, frames) and connection is not None:
+            why = f"more than {2 * self._limits.requests} messages of this client waited"
+            self._listener.cut(connection, why)
+
+    def _too_many(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"{self._limits.requests} requests of this client wait already; none is taken until"
+            " those are done (to raise the limit, start the server with"
+            " limits=Limits(requests=...))"
+        )
+
+    def _is_gone(self, connection: Connection) -> None:
+        stream = connection.stream
+        if connection.cut:
+            self._inbox.drop(connection.identity)
+            self._forget(connection)
+        elif stream is not None and stream.fault:
+            self._listener.cut(connection, stream.fault)
+        # What it sent before it went comes first.
+        elif not self._listener.drain(connection):
+            self._forget(connection)
+
+    def _welcome(self, stranger: Connection, hello: Hello) -> None:
         if hello.version != messages.VERSION:
             error = ProtocolError(
                 f"protocol version {hello.version} is not spoken here, but {messages.VERSION}"
             )
-            self._refuse(identity, codec, error)
+            self._refuse(stranger, error)
             return
-        server = self._server
-        connection = Connection(identity, hello.peer, codec, fd)
-        info = {"name": server.name}
+        server, limits = self._server, self._limits
+        connection = Connection(stranger.identity, hello.peer, stranger.codec, stranger.descriptor)
+        connection.backlog = stranger.backlog
+        info: dict[str, Any] = {
+            "name": server.name,
+            "limits": {"message": limits.message, "frames": limits.frames},
+        }
         if hello.info.get("direct") is True:
             info.update(self._listener.direct_road(connection))
         welcome = messages.Welcome(messages.VERSION, server.server_id, info)
@@ -120,10 +200,14 @@ class Reception:
         table = self._server.table
         if isinstance(message, messages.Release):
             table.release(peer, message.refs)
-        elif isinstance(message, messages.Grant):
-            table.grant(peer, message.ref, message.token)
-        elif isinstance(message, messages.Claim):
-            table.claim(peer, message.ref, message.token)
+        elif isinstance(message, (messages.Grant, messages.Claim)):
+            try:
+                table.check_room(peer, self._limits.leases)
+            except LimitExceeded as full:  # there is no answer that could say so
+                self._listener.cut(connection, str(full))
+                return
+            book = table.grant if isinstance(message, messages.Grant) else table.claim
+            book(peer, message.ref, message.token)
         elif isinstance(message, messages.Withdraw):
             table.withdraw(peer, message.token)
         elif isinstance(message, messages.Goodbye):
@@ -132,7 +216,7 @@ class Reception:
             self._move(connection, message.token)
         elif not isinstance(message, messages.Cancel):
             error = ProtocolError(f"a client does not send {type(message).__name__} here")
-            self._refuse(connection, connection.codec, error)
+            self._refuse(connection, error)
 
     def _move(self, connection: Connection, token: str) -> None:
         try:

@@ -22,6 +22,9 @@ holds the GIL, is not gone. A frozen process, machine or network is."""
 LINGER = 2000
 """Milliseconds that a closed socket goes on sending what it was given."""
 
+_ENVELOPE = 64
+"""Bytes by which encryption makes a frame longer, at most."""
+
 COPY_BELOW = 64 * 1024
 """Bytes below which copying a frame is cheaper than sharing it with libzmq."""
 
@@ -66,8 +69,9 @@ def _ends_with_port(where: str) -> bool:
 
 def _common(socket: zmq.Socket[bytes]) -> None:
     socket.linger = LINGER
-    # No high-water mark: a ROUTER would drop, a DEALER would block, and what
-    # is in flight is the caller's to bound.
+    # No high-water mark: a ROUTER would drop, a DEALER would block, and one for
+    # what arrives stops the heartbeats too. What is in flight is the caller's to
+    # bound; a server does: see `backlog`.
     socket.sndhwm = 0
     socket.rcvhwm = 0
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
@@ -75,7 +79,7 @@ def _common(socket: zmq.Socket[bytes]) -> None:
 
 
 def bind_router(
-    context: zmq.Context[Any], address: str, key: Key | None = None
+    context: zmq.Context[Any], address: str, key: Key | None = None, max_frame: int = -1
 ) -> zmq.Socket[bytes]:
     """Return a ROUTER socket that listens at `address`.
 
@@ -86,6 +90,8 @@ def bind_router(
     key : Key, optional
         The server's. Everything is encrypted then, and a `gate.Gate` has to
         say who may connect.
+    max_frame : int
+        Bytes that a frame may have; who sends a larger one is disconnected.
 
     Raises
     ------
@@ -97,6 +103,8 @@ def bind_router(
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # What encrypts a frame makes it a little longer.
+        socket.maxmsgsize = max_frame + _ENVELOPE if max_frame >= 0 else -1
         if key is not None:
             be_server(socket, key)
         socket.bind(address)
@@ -209,4 +217,6 @@ class FrameSocket:
 
     def _put_frame(self, frame: Any, is_last: bool) -> None:
         flags = zmq.DONTWAIT if is_last else zmq.DONTWAIT | zmq.SNDMORE
-        self._socket.send(frame, flags, copy=len(frame) < COPY_BELOW)
+        # Copying a frame of libzmq's own would undo what it was made for: see `backlog`.
+        is_own = type(frame) is zmq.Frame
+        self._socket.send(frame, flags, copy=len(frame) < COPY_BELOW and not is_own)

@@ -116,7 +116,7 @@ class PlainClient:
             if not inbox:
                 time.sleep(0.002)
         if not inbox:
-            return self._receive_over_socket(1.0)
+            return self._receive_over_socket(min(timeout, 1.0))
         return self.codec.decode(inbox.popleft(), only_name)  # type: ignore[arg-type]
 
     def _receive_over_socket(self, timeout: float) -> Message | None:

@@ -105,15 +105,11 @@ class Connections:
         return self._by_descriptor.get(descriptor)
 
     def stranger(self, connection: Connection) -> Connection:
-        """Return what is known of somebody who has not said hello, or note it.
+        """Return what is known of somebody who has not said hello, or note this.
 
-        Parameters
-        ----------
-        connection : Connection
-            What to note; without a descriptor nobody would tell when to forget it.
+        It is forgotten with its descriptor.
         """
-        if connection.descriptor is None:
-            return connection
+        assert connection.descriptor is not None
         known = self._strangers.get(connection.descriptor)
         if known is None or known.identity != connection.identity:
             known = self._strangers[connection.descriptor] = connection

@@ -48,6 +48,8 @@ class Inbox:
     waiting : dict
         How many messages of each client are among the items, by its identity.
         Whoever takes one counts it out.
+    refused : set
+        Clients that are refused more until none of theirs waits any more.
     excess : collections.deque
         What has come beyond the limits, in the same form; to be refused at once.
     """
@@ -61,9 +63,9 @@ class Inbox:
         self._alive: set[int] = set()  # descriptors of connections, hello or not
         self._limits = limits
         self._most = limits.requests
-        self._refused: set[bytes] = set()  # clients that are refused until none of theirs waits
         self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
         self.waiting: dict[bytes, int] = {}
+        self.refused: set[bytes] = set()
         self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
 
     def lost(self, connection: Connection) -> None:
@@ -82,7 +84,7 @@ class Inbox:
         self.items.clear()
         self.items.extend(kept)
         self.waiting.pop(identity, None)
-        self._refused.discard(identity)
+        self.refused.discard(identity)
 
     def keep(self, identity: bytes, frames: list[Any]) -> bool:
         """Queue what is no request, and has come beyond the limit; whether that may be."""
@@ -94,7 +96,8 @@ class Inbox:
         return True
 
     def is_open(self, descriptor: int) -> bool:
-        """Whether a connection of this descriptor has not ended, as far as is known."""
+        """Whether the connection of this descriptor has not ended."""
+        self.look_at_monitor()
         return descriptor in self._alive
 
     def fill(self) -> None:
@@ -113,7 +116,7 @@ class Inbox:
         came = len(items) - before
         if came:
             waiting = self.waiting[identity] = self.waiting.get(identity, 0) + came
-            if waiting > self._most or identity in self._refused:
+            if waiting > self._most or identity in self.refused:
                 self._screen(identity, came)
         if stream.ended:
             self.lost(connection)
@@ -121,9 +124,7 @@ class Inbox:
     def _screen(self, identity: bytes, came: int) -> None:
         """Take what is too much from the end of the items."""
         waited = self.waiting[identity] - came
-        if not waited:
-            self._refused.discard(identity)
-        room = 0 if identity in self._refused else max(0, self._most - waited)
+        room = 0 if identity in self.refused else max(0, self._most - waited)
         excess = [self.items.pop() for _ in range(came - room)]
         if waited + room:
             self.waiting[identity] = waited + room
@@ -134,8 +135,8 @@ class Inbox:
             self._refuse(identity, frames)
 
     def _refuse(self, identity: bytes, frames: list[Any]) -> None:
-        if identity not in self._refused:
-            self._refused.add(identity)
+        if identity not in self.refused:
+            self.refused.add(identity)
             _log.warning("requests of a client are refused: %s of them wait already", self._most)
         self.excess.append((identity, frames))
 
@@ -145,10 +146,11 @@ class Inbox:
         if stream is None:
             return False
         if not stream.ended:
-            before = len(self.items)
-            stream.drain(self.items, connection.identity)
-            came = len(self.items) - before
-            self.waiting[connection.identity] = self.waiting.get(connection.identity, 0) + came
+            before, identity = len(self.items), connection.identity
+            stream.drain(self.items, identity)
+            if len(self.items) > before:
+                came = len(self.items) - before
+                self.waiting[identity] = self.waiting.get(identity, 0) + came
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
 
@@ -189,11 +191,9 @@ class Inbox:
             identity = message[0].bytes
             frames = message[1:]
             waiting = self.waiting.get(identity, 0)
-            if not waiting and self._refused:
-                self._refused.discard(identity)
             if len(frames) > 1 and too_large(frames, self._limits):
                 self.excess.append((identity, frames))
-            elif waiting >= self._most or identity in self._refused:
+            elif waiting >= self._most or identity in self.refused:
                 self._refuse(identity, frames)
             else:
                 self.waiting[identity] = waiting + 1

@@ -14,6 +14,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..limits import Limits
+from ..transport.backlog import Backlog
 from ..transport.direct import DirectListener, is_available
 from ..transport.keys import KeyOrPath
 from ..transport.looking import Looking
@@ -170,6 +171,17 @@ class Listener:
             self.inbox.welcome(connection)
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
+
+    def stranger(self, connection: Connection) -> Connection:
+        """Return what is known of somebody who has not said hello, or begin to know it."""
+        descriptor = connection.descriptor
+        with self._lock:
+            # Of one that has ended nobody would tell once more.
+            if descriptor is not None and self.inbox.is_open(descriptor):
+                connection = self.connections.stranger(connection)
+                if connection.backlog is None:
+                    connection.backlog = Backlog(descriptor, self._unsent)
+        return connection
 
     def move(self, connection: Connection, token: str) -> None:
         """Take up the direct road of a client, which has just said its last word here.

@@ -10,7 +10,6 @@ import zmq
 from ..errors import LimitExceeded, ProtocolError, RPCError
 from ..late_logging import getLogger
 from ..session.remote_errors import failure_of_error
-from ..transport.backlog import Backlog
 from ..transport.monitor import source_descriptor
 from ..wire import messages
 from ..wire.codecs import Codec, codec_named, codec_of
@@ -46,6 +45,7 @@ class Reception:
         self._connections = server.listener.connections
         self._inbox = server.listener.inbox
         self._waiting = server.listener.inbox.waiting
+        self._refused = server.listener.inbox.refused
         self._limits = server.limits
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
@@ -63,6 +63,8 @@ class Reception:
             self._waiting[identity] = left
         else:
             self._waiting.pop(identity, None)
+            if self._refused:
+                self._refused.discard(identity)
         first = frames[0]
         is_zmq = type(first) is zmq.Frame
         if connection is None and not is_zmq:
@@ -115,14 +117,10 @@ class Reception:
 
     def _stranger(self, identity: bytes, codec: Codec, first: zmq.Frame) -> Connection:
         """Return somebody who has not said hello, and writes like this."""
-        descriptor = source_descriptor(first)
-        if descriptor is not None and not self._inbox.is_open(descriptor):
-            descriptor = None  # it has ended meanwhile, and nobody would tell so once more
-        connection = self._connections.stranger(Connection(identity, "", codec, descriptor))
-        connection.codec = codec
-        if connection.backlog is None and descriptor is not None:
-            connection.backlog = Backlog(descriptor, self._limits.unsent)
-        return connection
+        stranger = Connection(identity, "", codec, source_descriptor(first))
+        known = self._listener.stranger(stranger)
+        known.codec = codec
+        return known
 
     def turn_away(self) -> None:
         """Refuse what clients have sent beyond their limits."""

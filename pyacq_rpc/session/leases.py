@@ -174,6 +174,8 @@ class ObjectTable:
             account = self._peers.get(peer)
             if entry is None or account is None or ref not in account.leases:
                 return  # revoked meanwhile, or never held
+            if token in self._grants:
+                return  # nobody grants twice by the same token: the first one is good
             entry.count += 1
             self._grants[token] = (ref, peer)
             account.granted[token] = ref

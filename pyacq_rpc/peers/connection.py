@@ -81,7 +81,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Connection] = {}
         self._by_descriptor: dict[int, Connection] = {}
-        self._strangers: dict[int, Connection] = {}  # by descriptor
+        self._strangers: dict[bytes, Connection] = {}
         self._peers: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
@@ -90,8 +90,7 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Note a new client."""
         self._by_identity[connection.identity] = connection
-        if connection.descriptor is not None:
-            self._strangers.pop(connection.descriptor, None)
+        self._strangers.pop(connection.identity, None)
         self._peers[connection.peer] += 1
         if connection.descriptor is not None:
             self._by_descriptor[connection.descriptor] = connection
@@ -104,20 +103,19 @@ class Connections:
         """Return the client that the monitor calls so."""
         return self._by_descriptor.get(descriptor)
 
-    def stranger(self, connection: Connection) -> Connection:
-        """Return what is known of somebody who has not said hello, or note this.
+    def note_stranger(self, connection: Connection) -> None:
+        """Note somebody who has not said hello; it is forgotten with its descriptor."""
+        self._strangers[connection.identity] = connection
 
-        It is forgotten with its descriptor.
-        """
-        assert connection.descriptor is not None
-        known = self._strangers.get(connection.descriptor)
-        if known is None or known.identity != connection.identity:
-            known = self._strangers[connection.descriptor] = connection
-        return known
+    def stranger(self, identity: bytes) -> Connection | None:
+        """Return what is known of somebody who has not said hello."""
+        return self._strangers.get(identity)
 
     def forget_stranger(self, descriptor: int) -> None:
         """The connection of this descriptor has ended."""
-        self._strangers.pop(descriptor, None)
+        for stranger in list(self._strangers.values()):
+            if stranger.descriptor == descriptor:
+                del self._strangers[stranger.identity]
 
     def all(self) -> list[Connection]:
         """Return all clients."""

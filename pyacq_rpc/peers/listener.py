@@ -172,16 +172,14 @@ class Listener:
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
 
-    def stranger(self, connection: Connection) -> Connection:
-        """Return what is known of somebody who has not said hello, or begin to know it."""
+    def meet(self, connection: Connection) -> None:
+        """Begin to know somebody who has not said hello."""
         descriptor = connection.descriptor
         with self._lock:
             # Of one that has ended nobody would tell once more.
             if descriptor is not None and self.inbox.is_open(descriptor):
-                connection = self.connections.stranger(connection)
-                if connection.backlog is None:
-                    connection.backlog = Backlog(descriptor, self._unsent)
-        return connection
+                connection.backlog = Backlog(descriptor, self._unsent)
+                self.connections.note_stranger(connection)
 
     def move(self, connection: Connection, token: str) -> None:
         """Take up the direct road of a client, which has just said its last word here.

@@ -67,8 +67,8 @@ class Reception:
                 self._refused.discard(identity)
         first = frames[0]
         is_zmq = type(first) is zmq.Frame
-        if connection is None and not is_zmq:
-            return  # it has said goodbye before
+        if connection is None and (not is_zmq or self._is_cut(identity)):
+            return  # it has said goodbye before, or we have
         try:
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
             if connection is not None:
@@ -117,10 +117,16 @@ class Reception:
 
     def _stranger(self, identity: bytes, codec: Codec, first: zmq.Frame) -> Connection:
         """Return somebody who has not said hello, and writes like this."""
-        stranger = Connection(identity, "", codec, source_descriptor(first))
-        known = self._listener.stranger(stranger)
-        known.codec = codec
-        return known
+        stranger = self._connections.stranger(identity)
+        if stranger is None:
+            stranger = Connection(identity, "", codec, source_descriptor(first))
+            self._listener.meet(stranger)
+        stranger.codec = codec
+        return stranger
+
+    def _is_cut(self, identity: bytes) -> bool:
+        stranger = self._connections.stranger(identity)
+        return stranger is not None and stranger.cut
 
     def turn_away(self) -> None:
         """Refuse what clients have sent beyond their limits."""
@@ -129,8 +135,8 @@ class Reception:
             identity, frames = excess.popleft()
             connection = self._connections.get(identity)
             is_zmq = type(frames[0]) is zmq.Frame
-            if connection is None and not is_zmq:
-                continue  # it has said goodbye before
+            if connection is None and (not is_zmq or self._is_cut(identity)):
+                continue  # it has said goodbye before, or we have
             buffers = [frame.buffer for frame in frames] if is_zmq else frames
             too_much = too_large(buffers, self._limits)
             try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import sys
 import threading
 from pathlib import Path
@@ -30,6 +31,7 @@ CORPUS = Path(__file__).parent / "corpus"
 ADDRESS, SERVER = "tcp://127.0.0.1:65535", "the-incarna-"
 KINDS = 12
 
+_REFERENCE = re.compile("[A-Za-z0-9_-]{12}")
 _PROXY = TAGS.index("proxy")
 
 
@@ -121,7 +123,7 @@ class Player:
         if isinstance(value, dict):
             return {key: self._placed(item) for key, item in value.items()}
         if isinstance(value, str):
-            if len(value) == 12 and " " not in value and not value.startswith(SERVER):
+            if _REFERENCE.fullmatch(value) and value != SERVER:
                 return self._ref()
             for known, own in self._known.items():
                 value = value.replace(known, own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import signal
 import socket
@@ -160,40 +161,114 @@ def test_who_grants_and_claims_for_ever_is_cut_off(server, plain, kind):
 # -- requests that wait ------------------------------------------------------------
 
 
-def test_requests_beyond_the_limit_are_refused_in_order(server, thing, client):
-    busy = thing.wait(_sync="async")
-    futures = [thing.note(i, _sync="async") for i in range(50)]
-    client.channel.flush()
-    time.sleep(0.05)
-    server["thing"].gate.set()
-    assert busy.result()
-    outcomes = [future.exception(timeout=10) for future in futures]
-    taken = outcomes.index(next(error for error in outcomes if error))
-    assert taken >= TIGHT.requests - 1
-    # After the first that was refused, nothing was done before all that waited was.
-    noted = server["thing"].notes()
-    assert noted[:taken] == list(range(taken))
-    assert noted == [i for i, error in enumerate(outcomes) if error is None]
-    assert isinstance(outcomes[taken], LimitExceeded)
-    assert "Limits(requests" in str(outcomes[taken])
-    assert thing.add(1, 2) == 3
+class ByHand:
+    """A server that serves only when it is told to, and one client of it."""
+
+    def __init__(self, road):
+        self.server = RPCServer(limits=TIGHT)
+        self.server.run_lazy()
+        self.server["thing"] = Thing()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            made = pool.submit(PlainClient, self.server.address, road)
+            while not made.done():
+                self.server.serve_ready()
+            self.client = made.result()
+
+    def arrive(self, count):
+        """Let so many messages arrive."""
+        inbox = self.server.listener.inbox
+
+        def have_come():
+            if self.client.stream is not None:
+                self.client.stream.flush()
+            self.server.listener.fill()
+            return len(inbox.items) + len(inbox.excess) >= count
+
+        assert eventually(have_come)
+
+    def serve(self):
+        """Do all that there is to do."""
+        while self.server.serve_ready():
+            pass
+
+    def answers(self, count):
+        return [self.client.receive() for _ in range(count)]
+
+    def close(self):
+        self.client.close()
+        self.server.close()
 
 
-def test_requests_without_an_answer_are_refused_with_a_line_in_the_log(server, plain, caplog):
-    flood = plain()
-    flood.call(0, ["@thing", "wait"])
+@pytest.fixture
+def by_hand(road):
+    by_hand = ByHand(road)
+    yield by_hand
+    by_hand.close()
+
+
+def test_requests_beyond_the_limit_are_refused_at_once(by_hand):
     for i in range(50):
-        flood.call(1 + i, ["@thing", "note"], i, reply="off")
-    flood.ask(100, "ping")
-    time.sleep(0.05)
-    server["thing"].gate.set()
-    answers = {answer.id: answer for answer in (flood.receive(), flood.receive())}
-    assert answers[0] == Result(0, True)
-    assert answers[100].code == "limit"
-    assert eventually(lambda: (flood.ask(101, "ping"), flood.receive())[1] == Result(101, "pong"))
-    assert server["thing"].notes() == list(range(len(server["thing"].notes())))
-    refused = [line for line in caplog.messages if "are refused" in line]
-    assert 1 <= len(refused) <= 2
+        by_hand.client.call(i, ["@thing", "note"], i)
+    by_hand.arrive(50)
+    by_hand.serve()
+    answers = {answer.id: answer for answer in by_hand.answers(50)}
+    most = TIGHT.requests
+    assert [answers[i] for i in range(most)] == [Result(i, None) for i in range(most)]
+    assert all(answers[i].code == "limit" for i in range(most, 50))
+    assert by_hand.server["thing"].notes() == list(range(most))
+    by_hand.client.ask(50, "ping")
+    by_hand.arrive(1)
+    by_hand.serve()
+    assert by_hand.answers(1) == [Result(50, "pong")]
+    assert not by_hand.server.listener.inbox.waiting
+
+
+def test_requests_without_an_answer_are_refused_with_a_line_in_the_log(by_hand, caplog):
+    for i in range(50):
+        by_hand.client.call(i, ["@thing", "note"], i, reply="off")
+    by_hand.client.ask(100, "ping")  # after one that was refused nothing is done
+    by_hand.arrive(51)
+    by_hand.serve()
+    assert by_hand.answers(1)[0].code == "limit"
+    assert by_hand.server["thing"].notes() == list(range(TIGHT.requests))
+    assert len([line for line in caplog.messages if "are refused" in line]) == 1
+
+
+def test_the_books_are_kept_whatever_is_refused(by_hand):
+    """Releases are no requests, and come in order with them."""
+    by_hand.client.ask(1, "transfer", "proxy", obj=7)
+    by_hand.arrive(1)
+    by_hand.serve()
+    ref = by_hand.answers(1)[0].value.ref
+    for i in range(50):
+        by_hand.client.ask(10 + i, "ping")
+    by_hand.client.send(Release([ref]))
+    by_hand.arrive(51)
+    assert len(by_hand.server.table) == 1
+    by_hand.serve()
+    assert len(by_hand.server.table) == 0
+
+
+def test_who_sends_ever_more_of_other_kinds_is_cut_off(by_hand):
+    for _ in range(1000):
+        by_hand.client.send(Release(["no such"]))
+    by_hand.arrive(1000)
+    by_hand.serve()
+    assert isinstance(by_hand.answers(1)[0], Goodbye)
+
+
+def test_a_client_gets_an_error_for_what_was_refused(server, thing, client):
+    for _ in range(50):  # how much arrives at a time is not ours to say
+        server["thing"].gate.clear()
+        futures = [thing.wait(_sync="async"), *(client.ping("async") for _ in range(50))]
+        client.channel.flush()
+        server["thing"].gate.set()
+        errors = [error for future in futures if (error := future.exception(timeout=10))]
+        if errors:
+            break
+    assert isinstance(errors[0], LimitExceeded)
+    assert "Limits(requests" in str(errors[0])
+    assert thing.add(1, 2) == 3
 
 
 def test_others_are_served_while_one_is_refused(server, plain):
@@ -208,30 +283,6 @@ def test_others_are_served_while_one_is_refused(server, plain):
     for answer in answers:
         assert answer == Result(answer.id, answer.id + 1) or answer.code == "limit"
     assert eventually(lambda: not server.listener.inbox.waiting)
-
-
-def test_the_books_are_kept_whatever_is_refused(server, plain):
-    """Releases are no requests, and come in order with them."""
-    client = plain()
-    client.ask(1, "transfer", "proxy", obj=7)
-    ref = client.receive().value.ref
-    client.call(2, ["@thing", "wait"])
-    for i in range(50):
-        client.ask(10 + i, "ping")
-    client.send(Release([ref]))
-    time.sleep(0.05)
-    server["thing"].gate.set()
-    assert eventually(lambda: len(server.table) == 0)
-
-
-def test_who_sends_ever_more_of_other_kinds_is_cut_off(server, plain):
-    client = plain()
-    client.call(0, ["@thing", "wait"])
-    for _ in range(1000):
-        client.send(Release(["no such"]))
-    time.sleep(0.05)
-    server["thing"].gate.set()
-    assert isinstance(last(client), Goodbye)
 
 
 # -- messages that are too large ------------------------------------------------------

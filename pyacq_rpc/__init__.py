@@ -6,6 +6,7 @@ from .errors import (
     AccessDenied,
     AuthenticationError,
     CallTimeout,
+    LimitExceeded,
     ProtocolError,
     ReferenceReleased,
     RemoteCallException,
@@ -13,6 +14,7 @@ from .errors import (
     SerializationError,
     ServerDisconnected,
 )
+from .limits import Limits
 from .loops.plain import RPCServer
 from .peers.runtime import reset
 from .peers.timers import Timer
@@ -34,6 +36,8 @@ __all__ = [
     "Buffer",
     "CallTimeout",
     "Future",
+    "LimitExceeded",
+    "Limits",
     "ObjectProxy",
     "ProtocolError",
     "RPCClient",

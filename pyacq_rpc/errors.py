@@ -13,6 +13,7 @@ __all__ = [
     "AccessDenied",
     "AuthenticationError",
     "CallTimeout",
+    "LimitExceeded",
     "ProtocolError",
     "ReferenceReleased",
     "RemoteCallException",
@@ -77,6 +78,20 @@ class AuthenticationError(ServerDisconnected):
 
 class AccessDenied(RPCError, PermissionError):
     """The server's policy refused the access."""
+
+
+class LimitExceeded(RPCError, RuntimeError):
+    """A message, a request or a reference more than a server takes of one client.
+
+    The limits are the server's: ``RPCServer(limits=Limits(...))``.
+
+    Attributes
+    ----------
+    request_id : int or None
+        The request that is at fault, where that much could be read.
+    """
+
+    request_id: int | None = None
 
 
 class ReferenceReleased(RPCError, ReferenceError):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    ["pyacq_rpc.errors", "pyacq_rpc.late_logging"],
+    ["pyacq_rpc.errors", "pyacq_rpc.late_logging", "pyacq_rpc.limits"],
     ["pyacq_rpc.wire"],
     ["pyacq_rpc.session"],
     ["pyacq_rpc.transport"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..limits import Limits
 from ..peers.server import ServerCore
 from ..session.policy import Policy
 from ..transport.keys import KeyOrPath
@@ -35,6 +36,8 @@ class RPCServer(ServerCore):
     key : str or path, optional
         The file with the key that clients have to have, too; by default the
         user's own, which only this user's programs have.
+    limits : Limits, optional
+        What it takes of each client.
 
     Attributes
     ----------
@@ -45,6 +48,8 @@ class RPCServer(ServerCore):
     ------
     OSError
         If it cannot listen there.
+    ValueError
+        If it could not work with these limits.
 
     Examples
     --------
@@ -67,9 +72,10 @@ class RPCServer(ServerCore):
         name: str | None = None,
         policy: Policy | None = None,
         key: KeyOrPath | None = None,
+        limits: Limits | None = None,
     ) -> None:
         # Only for the messages about wrong arguments, which name this class.
-        super().__init__(address, name, policy, key)
+        super().__init__(address, name, policy, key, limits)
 
     def run_forever(self) -> None:
         """Carry out requests in this thread until the server is asked to close.

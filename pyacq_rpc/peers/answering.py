@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RPCError
+from ..errors import LimitExceeded, RPCError
 from ..late_logging import getLogger
+from ..limits import LEAST_MESSAGE
 from ..session.dispatch import UserError
 from ..session.remote_errors import describe, failure_of_error
 from ..wire.messages import Failure, Request, Result, make
 from .connection import Connection
 from .exchange import Outgoing, refuse
+from .sizes import too_large
 
 if TYPE_CHECKING:
     from .server import ServerCore
@@ -105,7 +107,12 @@ def _frames_of_result(
     elif reply == "proxy":
         result = outgoing.refer(result)
     refer = refuse if reply == "value" else outgoing.refer
-    return connection.codec.encode(make(Result, (request.id, result)), refer)
+    frames = connection.codec.encode(make(Result, (request.id, result)), refer)
+    if len(frames) > 1 or len(frames[0]) > LEAST_MESSAGE:
+        too_much = too_large(frames, server.limits)
+        if too_much:
+            raise LimitExceeded(f"the result {too_much}; what was asked for has been done")
+    return frames
 
 
 def failure_of(request_id: int, error: BaseException) -> Failure:

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
-from ..errors import AuthenticationError, ServerDisconnected
+from ..errors import AuthenticationError, LimitExceeded, ServerDisconnected
 from ..late_logging import getLogger
+from ..limits import LEAST_MESSAGE, Limits
 from ..session.leases import new_token
 from ..session.proxy import Lease
 from ..session.tokens import token_of_claimer, token_of_holder
@@ -37,6 +38,7 @@ from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
 from .runtime import current
+from .sizes import too_large
 from .unsent import GATHERING
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ def _why_refused(failures: collections.Counter[int]) -> str | None:
             " in another file, say so with key=... or PYACQ_RPC_KEY"
         )
     return None
+
+
+LAST_WORD = 50
+"""Milliseconds to wait for why a server has ended the direct road, if it is still there."""
 
 
 class Receiver(Protocol):
@@ -120,6 +126,8 @@ class Channel:
         list when they have changed.
     in_process : bool
         Whether the server is in this process.
+    limits : Limits or None
+        What the server takes, once it has told.
     """
 
     def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
@@ -127,6 +135,8 @@ class Channel:
         self.server = f"the server at {address}"
         self.gone: ServerDisconnected | None = None
         self.closed = False
+        self.limits: Limits | None = None
+        self._largest = 0  # bytes of a message that was sent before these were known
         self._runtime = runtime
         self._codec = codec
         self._receiver = receiver
@@ -175,7 +185,11 @@ class Channel:
         ------
         ServerDisconnected
             If the server is gone, or this side closed.
+        LimitExceeded
+            If the server would not take it.
         """
+        if len(frames) > 1 or len(frames[0]) > LEAST_MESSAGE:
+            self._check_size(frames)
         with self._lock:
             if self.closed:
                 raise self.reason()
@@ -200,6 +214,14 @@ class Channel:
         if not self._connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
+
+    def _check_size(self, frames: list[Any]) -> None:
+        if self.limits is not None:
+            too_much = too_large(frames, self.limits)
+            if too_much:
+                raise LimitExceeded(f"this message to {self.server} {too_much}")
+        else:
+            self._largest = max(self._largest, sum(map(len, frames)))
 
     def flush(self) -> None:
         """Send what waits for others to come."""
@@ -393,7 +415,16 @@ class Channel:
             # libzmq reads no more then, but ends the connection only seconds later.
             self.lose("is out of reach: what it has sent was changed on the way")
         elif lost:
-            self.lose("has died")
+            self.lose(self._why_lost())
+
+    def _why_lost(self) -> str:
+        if self._largest > (0 if self.limits is None else self.limits.message):
+            return (
+                "has died, or does not take as large a message as was sent before it could say"
+                f" so, of {self._largest} bytes (to raise the limit, start it with"
+                " limits=Limits(message=...))"
+            )
+        return "has died"
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
@@ -485,15 +516,23 @@ class Channel:
         if not self._moved:
             # Answers to what was sent before the move are still to come here,
             # ahead of what comes over the stream.
-            inbox = self._inbox
-            while (frames := self._frames.take()) is not None:
-                arrived = [[frame.buffer for frame in frames]]
-                inbox += arrived
-                frames.clear()  # with no call in between: both happen, or neither
+            self._take_all()
         elif self._stream is not None:
             self._stream.receive(self._inbox)
             if self._stream.ended:
-                self._inbox.append(self._stream.why or "has died")
+                # If it was not to be reached there, the server says why over the socket.
+                self._monitor.wait(LAST_WORD)
+                self._take_all()
+                fault = self._stream.fault
+                what = f"has sent what could not be taken in: {fault}" if fault else "has died"
+                self._inbox.append(what)
+
+    def _take_all(self) -> None:
+        inbox = self._inbox
+        while (frames := self._frames.take()) is not None:
+            arrived = [[frame.buffer for frame in frames]]
+            inbox += arrived
+            frames.clear()  # with no call in between: both happen, or neither
 
     # -- delivering, with no lock held ---------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 
 from ..session.proxy import Grantor
+from ..transport.backlog import Backlog
 from ..transport.guest import Guest
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
@@ -40,11 +41,17 @@ class Connection:
         Set if it has another key than the server, which may be revoked.
     host : str
         Where it is, as seen from here; empty for this host.
+    backlog : Backlog or None
+        What waits for it on the other road, where that can be told.
+    cut : bool
+        Whether it was cut off, for having gone beyond a limit.
     """
 
     __slots__ = (
+        "backlog",
         "cancelled",
         "codec",
+        "cut",
         "descriptor",
         "guest",
         "handed",
@@ -66,6 +73,8 @@ class Connection:
         self.stream: Stream | None = None
         self.guest: Guest | None = None
         self.host = ""
+        self.backlog: Backlog | None = None
+        self.cut = False
 
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""
@@ -81,6 +90,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Connection] = {}
         self._by_descriptor: dict[int, Connection] = {}
+        self._strangers: dict[bytes, Connection] = {}
         self._peers: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
@@ -89,6 +99,7 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Note a new client."""
         self._by_identity[connection.identity] = connection
+        self._strangers.pop(connection.identity, None)
         self._peers[connection.peer] += 1
         if connection.descriptor is not None:
             self._by_descriptor[connection.descriptor] = connection
@@ -100,6 +111,20 @@ class Connections:
     def at(self, descriptor: int) -> Connection | None:
         """Return the client that the monitor calls so."""
         return self._by_descriptor.get(descriptor)
+
+    def note_stranger(self, connection: Connection) -> None:
+        """Note somebody who has not said hello; it is forgotten with its descriptor."""
+        self._strangers[connection.identity] = connection
+
+    def stranger(self, identity: bytes) -> Connection | None:
+        """Return what is known of somebody who has not said hello."""
+        return self._strangers.get(identity)
+
+    def forget_stranger(self, descriptor: int) -> None:
+        """The connection of this descriptor has ended."""
+        for stranger in list(self._strangers.values()):
+            if stranger.descriptor == descriptor:
+                del self._strangers[stranger.identity]
 
     def all(self) -> list[Connection]:
         """Return all clients."""

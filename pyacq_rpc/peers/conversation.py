@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
+from ..limits import Limits
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
 from ..transport.addresses import host_of
@@ -374,6 +375,7 @@ class Conversation:
         if isinstance(name, str) and name:
             self._link.name = name
             self.channel.server = self._link.describe()
+        self.channel.limits = _limits_of(welcome.info.get("limits"))
         path, token = welcome.info.get("path"), welcome.info.get("token")
         if isinstance(path, str) and isinstance(token, str):
             self.channel.move(path, token)
@@ -416,3 +418,13 @@ class Conversation:
         self._pending.fail_all(error)
         if self._waiting:
             self._thread.waker.wake()
+
+
+def _limits_of(told: object) -> Limits | None:
+    """Return what a server says that it takes; None if it says nothing of the kind."""
+    if not isinstance(told, dict):
+        return None
+    message, frames = told.get("message"), told.get("frames")
+    if type(message) is int and type(frames) is int:
+        return Limits(message=message, frames=frames)
+    return None

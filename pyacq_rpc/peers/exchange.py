@@ -96,6 +96,7 @@ class Outgoing:
             return self._hand_on(obj)
         server = self._runtime.exporter(self._state)
         if self._peer is not None and server is self._state.server:
+            server.table.check_room(self._peer, server.limits.leases)
             ref = server.table.open(obj, self._peer)
             self.opened = self.opened or []
             self.opened.append(ref)

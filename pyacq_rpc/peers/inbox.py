@@ -6,12 +6,17 @@ import collections
 from typing import Any
 
 from ..errors import RPCError
+from ..late_logging import getLogger
+from ..limits import Limits
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
+from .sizes import too_large
 
 __all__ = ["Inbox"]
+
+_log = getLogger(__name__)
 
 _URGENT_SIZE = 48
 """Bytes within which a message that overtakes others fits."""
@@ -32,6 +37,8 @@ class Inbox:
         Of that socket.
     connections : Connections
         The clients that have said hello.
+    limits : Limits
+        What each of them may have in here.
 
     Attributes
     ----------
@@ -39,17 +46,31 @@ class Inbox:
         A client's identity and the frames of its message, as `zmq.Frame` or
         as buffers, according to the road; None for the frames says that the
         client is gone.
+    waiting : dict
+        How many messages of each client are among the items, by its identity.
+        Whoever takes one counts it out.
+    refused : set
+        Clients that are refused more until none of theirs waits any more.
     urgent : collections.deque
         Clients, and their requests that overtake those.
+    excess : collections.deque
+        What has come beyond the limits, in the same form; to be refused at once.
     """
 
-    def __init__(self, socket: FrameSocket, monitor: Monitor, connections: Connections) -> None:
+    def __init__(
+        self, socket: FrameSocket, monitor: Monitor, connections: Connections, limits: Limits
+    ) -> None:
         self._socket = socket
         self._monitor = monitor
         self._connections = connections
         self._alive: set[int] = set()  # descriptors of connections, hello or not
+        self._limits = limits
+        self._most = limits.requests
         self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
+        self.waiting: dict[bytes, int] = {}
+        self.refused: set[bytes] = set()
         self.urgent: collections.deque[tuple[Connection, Request]] = collections.deque()
+        self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -59,6 +80,30 @@ class Inbox:
         """Forget everything."""
         self.items.clear()
         self.urgent.clear()
+        self.excess.clear()
+        self.waiting.clear()
+
+    def drop(self, identity: bytes) -> None:
+        """Forget everything of one client."""
+        kept = [item for item in self.items if item[0] != identity]
+        self.items.clear()
+        self.items.extend(kept)
+        self.waiting.pop(identity, None)
+        self.refused.discard(identity)
+
+    def keep(self, identity: bytes, frames: list[Any]) -> bool:
+        """Queue what is no request, and has come beyond the limit; whether that may be."""
+        waiting = self.waiting.get(identity, 0) + 1
+        if waiting > 2 * self._most:
+            return False
+        self.waiting[identity] = waiting
+        self.items.append((identity, frames))
+        return True
+
+    def is_open(self, descriptor: int) -> bool:
+        """Whether the connection of this descriptor has not ended."""
+        self.look_at_monitor()
+        return descriptor in self._alive
 
     def fill(self) -> None:
         """Take in all that is there on the socket."""
@@ -68,10 +113,37 @@ class Inbox:
     def fill_from(self, connection: Connection) -> None:
         """Take in all that is there on a client's direct road."""
         stream = connection.stream
-        if stream is not None:
-            stream.receive(self.items, connection.identity)
-            if stream.ended:
-                self.lost(connection)
+        if stream is None:
+            return
+        items, identity = self.items, connection.identity
+        before = len(items)
+        stream.receive(items, identity)
+        came = len(items) - before
+        if came:
+            waiting = self.waiting[identity] = self.waiting.get(identity, 0) + came
+            if waiting > self._most or identity in self.refused:
+                self._screen(identity, came)
+        if stream.ended:
+            self.lost(connection)
+
+    def _screen(self, identity: bytes, came: int) -> None:
+        """Take what is too much from the end of the items."""
+        waited = self.waiting[identity] - came
+        room = 0 if identity in self.refused else max(0, self._most - waited)
+        excess = [self.items.pop() for _ in range(came - room)]
+        if waited + room:
+            self.waiting[identity] = waited + room
+        else:
+            del self.waiting[identity]
+        for _, frames in reversed(excess):
+            assert frames is not None
+            self._refuse(identity, frames)
+
+    def _refuse(self, identity: bytes, frames: list[Any]) -> None:
+        if identity not in self.refused:
+            self.refused.add(identity)
+            _log.warning("requests of a client are refused: %s of them wait already", self._most)
+        self.excess.append((identity, frames))
 
     def drain(self, connection: Connection) -> bool:
         """Take in the last messages of a client that is gone; whether there are any."""
@@ -79,7 +151,11 @@ class Inbox:
         if stream is None:
             return False
         if not stream.ended:
-            stream.drain(self.items, connection.identity)
+            before, identity = len(self.items), connection.identity
+            stream.drain(self.items, identity)
+            if len(self.items) > before:
+                came = len(self.items) - before
+                self.waiting[identity] = self.waiting.get(identity, 0) + came
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
 
@@ -90,6 +166,7 @@ class Inbox:
                 self._alive.add(descriptor)
                 continue
             self._alive.discard(descriptor)
+            self._connections.forget_stranger(descriptor)
             connection = self._connections.at(descriptor)
             if connection is not None:
                 self._take_messages()  # what it sent before it died
@@ -115,31 +192,36 @@ class Inbox:
     def _take_messages(self) -> None:
         items = self.items
         while (message := self._socket.take()) is not None:
-            identity = message[0].bytes
-            connection = self._connections.get(identity)
-            arrived = [(identity, message[1:])]
+            identity, frames = message[0].bytes, message[1:]
             # An identity and nothing else is no message of ours.
-            if len(message) < 2 or (
-                connection is not None
-                and len(message) == 2
-                and self._overtakes(connection, message[1].buffer)
-            ):
-                arrived.clear()
+            arrived = []
+            if frames and not self._overtakes(identity, frames):
+                waiting = self.waiting.get(identity, 0)
+                if len(frames) > 1 and too_large(frames, self._limits):
+                    self.excess.append((identity, frames))
+                elif waiting >= self._most or identity in self.refused:
+                    self._refuse(identity, frames)
+                else:
+                    arrived = [(identity, frames)]
+                    self.waiting[identity] = waiting + 1
             items += arrived
             message.clear()  # with no call in between: both happen, or neither
 
-    def _overtakes(self, connection: Connection, frame: Any) -> bool:
+    def _overtakes(self, identity: bytes, frames: list[Any]) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""
-        if len(frame) > _URGENT_SIZE:
+        connection = self._connections.get(identity)
+        if connection is None or len(frames) > 1 or len(frames[0]) > _URGENT_SIZE:
             return False
         try:
-            message = connection.codec.decode([frame], _no_reference)
+            message = connection.codec.decode([frames[0].buffer], _no_reference)
         except RPCError:
             return False  # whoever takes it from the inbox will say so
-        if isinstance(message, Cancel):
+        # Of those that wait, there are no more than this.
+        most = 2 * self._most
+        if isinstance(message, Cancel) and len(connection.cancelled) < most:
             connection.cancelled.add(message.id)
             return True
-        if isinstance(message, Request) and message.action in URGENT:
+        if isinstance(message, Request) and message.action in URGENT and len(self.urgent) < most:
             self.urgent.append((connection, message))
             return True
         return False

@@ -13,6 +13,8 @@ import zmq
 
 from ..errors import ProtocolError
 from ..late_logging import getLogger
+from ..limits import Limits
+from ..transport.backlog import Backlog
 from ..transport.direct import DirectListener, is_available
 from ..transport.keys import KeyOrPath
 from ..transport.looking import Looking
@@ -48,6 +50,8 @@ class Listener:
         Where to listen; ``*`` for the port takes any that is free.
     key : Key or str or path, optional
         The server's key, or the file with it; by default the user's.
+    limits : Limits, optional
+        What it takes of each client.
 
     Attributes
     ----------
@@ -74,15 +78,21 @@ class Listener:
     """
 
     def __init__(
-        self, runtime: Runtime, address: str | bytes, key: KeyOrPath | None = None
+        self,
+        runtime: Runtime,
+        address: str | bytes,
+        key: KeyOrPath | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
+        self._unsent = limits.unsent
         self._runtime = runtime
         self._lock = threading.RLock()
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
         self.key = runtime.keys.for_server(asked, key)
-        self._socket = new_router(runtime.context, self.key)
+        self._socket = new_router(runtime.context, self.key, limits.message)
         self._monitor = Monitor(self._socket)
         try:
             listen(self._socket, asked)
@@ -93,12 +103,12 @@ class Listener:
         self.address = endpoint(self._socket)
         if self.key is not None:
             runtime.keys.give(self.address, self.key)
-        self._direct = _listen_direct() if runtime.direct else None
+        self._direct = _listen_direct(limits) if runtime.direct else None
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)
         self._unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
-        self.inbox = Inbox(self._frames, self._monitor, self.connections)
+        self.inbox = Inbox(self._frames, self._monitor, self.connections, limits)
         self._ready: Sequence[tuple[int, int]] = ()
         self.looked = 0.0
         self._gathering: set[Stream] = set()
@@ -146,6 +156,8 @@ class Listener:
                 connection = self._moved.get(fd)
                 if connection is not None:
                     self.inbox.fill_from(connection)
+                    if connection.stream is not None and connection.stream.unsent > self._unsent:
+                        self._cut_slow(connection)  # of what it sends, too, it is told something
                 else:
                     self._unread = True
             if self._unread:
@@ -184,6 +196,15 @@ class Listener:
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
 
+    def meet(self, connection: Connection) -> None:
+        """Begin to know somebody who has not said hello."""
+        descriptor = connection.descriptor
+        with self._lock:
+            # Of one that has ended nobody would tell once more.
+            if descriptor is not None and self.inbox.is_open(descriptor):
+                connection.backlog = Backlog(descriptor, self._unsent)
+                self.connections.note_stranger(connection)
+
     def move(self, connection: Connection, token: str) -> None:
         """Take up the direct road of a client, which has just said its last word here.
 
@@ -213,11 +234,58 @@ class Listener:
         """End the direct road of a client that is gone."""
         with self._lock:
             stream = connection.stream
-            if stream is not None and self._moved.pop(stream.fd, None) is not None:
-                self._poller.remove(stream.fd)
-                self._runtime.close_stream(stream, self._lock)
+            if stream is not None and self._leave(connection, stream):
+                stream.flush()
+                stream.close()  # whoever is gone reads nothing any more
             if self._direct is not None:
                 self._direct.forget(connection.token)
+
+    def _leave(self, connection: Connection, stream: Stream) -> bool:
+        """Look no more at a direct road; whether it was looked at."""
+        if self._moved.get(stream.fd) is not connection:
+            return False
+        del self._moved[stream.fd]
+        self._poller.remove(stream.fd)
+        self._gathering.discard(stream)
+        return True
+
+    def cut(self, connection: Connection, why: str, slow: bool = False) -> None:
+        """End the connection of a client that has gone beyond a limit.
+
+        What it has sent and what was not begun is dropped, and what waits for
+        it to be read, too.
+
+        Parameters
+        ----------
+        connection : Connection
+        why : str
+            What it is told, and the log.
+        slow : bool
+            Whether it does not read the socket, so that it cannot be told.
+        """
+        with self._lock:
+            if connection.cut:
+                return
+            connection.cut = True
+            _log.warning("%s: cut off a client: %s", self.address, why)
+            goodbye = connection.codec.encode(Goodbye(f"this connection: {why}"), refuse)
+            stream = connection.stream
+            if stream is not None and self._leave(connection, stream):
+                if not stream.unsent:
+                    stream.send(goodbye)
+                stream.close()
+            # There it gets through even if it reads the other road slowly.
+            self._send_over_socket(connection, goodbye)
+            if connection.backlog is not None and (slow or not connection.peer):
+                connection.backlog.cut()  # it would not stop by itself
+            self.inbox.items.appendleft((connection.identity, None))
+
+    def _cut_slow(self, connection: Connection) -> None:
+        why = (
+            f"more than {self._unsent} bytes waited for this client to read them"
+            " (to raise the limit, start the server with limits=Limits(unsent=...))"
+        )
+        self.cut(connection, why, slow=connection.stream is None)
 
     def tell(self, connection: Connection, message: Message) -> bool:
         """Send a message that refers to no objects; whether the client is still there."""
@@ -227,9 +295,12 @@ class Listener:
         """Send to one client, from any thread; whether it is still there."""
         stream = connection.stream
         if stream is None:
-            return self.answer_stranger(connection.identity, frames)
+            return not connection.cut and self._send_over_socket(connection, frames)
         with self._lock:
-            if stream.fd not in self._moved:
+            if self._moved.get(stream.fd) is not connection:
+                return False
+            if stream.unsent > self._unsent:
+                self._cut_slow(connection)
                 return False
             if self.inbox.items and time.monotonic() - stream.flushed < GATHERING:
                 # More answers are about to follow.
@@ -239,14 +310,21 @@ class Listener:
                 stream.send(frames)
             return not stream.broken
 
-    def answer_stranger(self, identity: bytes, frames: list[Any]) -> bool:
-        """Send over the socket, from any thread; whether the client is still there."""
+    def _send_over_socket(self, connection: Connection, frames: list[Any]) -> bool:
         with self._lock:
             if self.closed:
                 return False
+            backlog = connection.backlog
+            if backlog is not None:
+                backlog.unmarked += sum(map(len, frames))
+                if backlog.unmarked > backlog.step:
+                    if backlog.is_full() and not connection.cut:
+                        self._cut_slow(connection)
+                        return False
+                    frames = backlog.mark(frames)
             self._unread = True  # sending may have swallowed the sign that something came
             try:
-                self._frames.send([identity, *frames])
+                self._frames.send([connection.identity, *frames])
             except zmq.ZMQError as error:
                 _log.debug("%s: could not send to a client: %s", self.address, error)
                 return False
@@ -269,7 +347,9 @@ class Listener:
             connections = self.connections.all()
             for connection in connections:
                 self.tell(connection, Goodbye("server closed"))
-                self.hang_up(connection)
+                stream = connection.stream
+                if stream is not None and self._leave(connection, stream):
+                    self._runtime.close_stream(stream, self._lock)
             if self._direct is not None:
                 self._direct.close()
             self._runtime.keys.forget(self.address)
@@ -317,11 +397,11 @@ class Listener:
         self._ended.set()
 
 
-def _listen_direct() -> DirectListener | None:
+def _listen_direct(limits: Limits) -> DirectListener | None:
     if not is_available():
         return None
     try:
-        return DirectListener()
+        return DirectListener(limits)
     except OSError as error:
         _log.warning("clients on this host will take the slow road: %s", error)
         return None

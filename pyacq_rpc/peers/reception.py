@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from ..errors import ProtocolError
+from ..errors import LimitExceeded, ProtocolError, RPCError
 from ..late_logging import getLogger
 from ..session.leases import LOCAL
 from ..session.proxy import Grantor
@@ -23,7 +23,8 @@ from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
 from .answering import failure_of, run_request, told
 from .connection import Connection
-from .exchange import refuse, resolve
+from .exchange import resolve
+from .sizes import too_large
 
 if TYPE_CHECKING:
     from .server import ServerCore
@@ -55,16 +56,28 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
+        self._inbox = server.listener.inbox
+        self._waiting = server.listener.inbox.waiting
+        self._refused = server.listener.inbox.refused
+        self._limits = server.limits
 
     def take(self, items: collections.deque[tuple[bytes, list[Any] | None]]) -> None:
         """See to the next message, or (frames None) to a client being gone."""
         identity, frames = items.popleft()
         connection = self._connections.get(identity)
         if frames is None:
-            # What it sent before it went comes first.
-            if connection is not None and not self._listener.drain(connection):
-                self._forget(connection)
+            if connection is not None:
+                self._is_gone(connection)
+            elif identity in self._waiting:
+                self._inbox.drop(identity)
             return
+        left = self._waiting.get(identity, 1) - 1
+        if left > 0 and items:
+            self._waiting[identity] = left
+        else:
+            self._waiting.pop(identity, None)
+            if self._refused:
+                self._refused.discard(identity)
         if connection is None:
             self._meet(identity, frames)
             return
@@ -79,8 +92,8 @@ class Reception:
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
             return
-        except ProtocolError as error:
-            self._refuse(connection, connection.codec, error)
+        except (ProtocolError, LimitExceeded) as error:
+            self._refuse(connection, error)
             return
         if not isinstance(message, Request):
             self._keep_books(connection, message)
@@ -99,28 +112,44 @@ class Reception:
     def _meet(self, identity: bytes, frames: list[Any]) -> None:
         """Take a message of somebody who is not connected: it has to be a hello."""
         first = frames[0]
-        if not isinstance(first, zmq.Frame):
-            return  # the direct road of a client that was sent away, or has said goodbye
+        if not isinstance(first, zmq.Frame) or self._is_cut(identity):
+            return  # it has said goodbye before, or we have
+        stranger = self._stranger(identity, codec_named("msgpack"), first)
         try:
             buffers = [frame.buffer for frame in frames]
-            codec = codec_of(buffers)
+            codec = codec_of(buffers, self._limits.nesting)
             guest = self._guest(first)
             if guest is not None and not _may_stay(guest):
                 # It was let in, and goes on after it was sent away.
-                self._listener.answer_stranger(identity, codec.encode(Goodbye(_REVOKED), refuse))
+                stranger.codec = codec
+                self._listener.tell(stranger, Goodbye(_REVOKED))
                 return
             message = codec.decode(buffers, _no_reference)
+            stranger.codec = codec
         except Undecodable as undecodable:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
             return
-        except ProtocolError as error:
-            self._refuse(identity, codec_named("msgpack"), error)
+        except (ProtocolError, LimitExceeded) as error:
+            self._refuse(stranger, error)
             return
         if isinstance(message, Hello):
-            self._welcome(identity, codec, message, first, guest)
+            self._welcome(stranger, message, first, guest)
         else:
-            stranger = Failure(None, "stranger", "", [], "say hello first", None, "")
-            self._listener.answer_stranger(identity, codec.encode(stranger, refuse))
+            failure = Failure(None, "stranger", "", [], "say hello first", None, "")
+            self._listener.tell(stranger, failure)
+
+    def _stranger(self, identity: bytes, codec: Codec, first: zmq.Frame) -> Connection:
+        """Return somebody who has not said hello, and writes like this."""
+        stranger = self._connections.stranger(identity)
+        if stranger is None:
+            stranger = Connection(identity, "", codec, source_descriptor(first))
+            self._listener.meet(stranger)
+        stranger.codec = codec
+        return stranger
+
+    def _is_cut(self, identity: bytes) -> bool:
+        stranger = self._connections.stranger(identity)
+        return stranger is not None and stranger.cut
 
     def _guest(self, frame: zmq.Frame) -> Guest | None:
         key = self._listener.key
@@ -137,33 +166,87 @@ class Reception:
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 
-    def _refuse(self, client: Connection | bytes, codec: Codec, error: ProtocolError) -> None:
+    def _refuse(self, connection: Connection, error: ProtocolError | LimitExceeded) -> None:
         _log.warning("%r: refused a message: %s", self._server, error)
-        failure = codec.encode(failure_of_error(error.request_id, error), refuse)
-        if isinstance(client, Connection):
-            self._listener.send(client, failure)
-        else:
-            self._listener.answer_stranger(client, failure)
+        self._listener.tell(connection, failure_of_error(error.request_id, error))
+
+    def turn_away(self) -> None:
+        """Refuse what clients have sent beyond their limits."""
+        excess = self._inbox.excess
+        while excess:
+            identity, frames = excess.popleft()
+            connection = self._connections.get(identity)
+            is_zmq = type(frames[0]) is zmq.Frame
+            if connection is None and (not is_zmq or self._is_cut(identity)):
+                continue  # it has said goodbye before, or we have
+            buffers = [frame.buffer for frame in frames] if is_zmq else frames
+            too_much = too_large(buffers, self._limits)
+            try:
+                codec = connection.codec if connection else codec_of(buffers, self._limits.nesting)
+                connection = connection or self._stranger(identity, codec, frames[0])
+                if too_much:
+                    self._listener.cut(connection, f"a message of this client {too_much}")
+                    continue
+                known = self._connections.get(identity) is connection
+                resolve_it = partial(self._resolve, connection) if known else _no_reference
+                message = codec.decode(buffers, resolve_it)
+            except Undecodable as undecodable:
+                message = undecodable.partial
+            except RPCError:
+                message = None  # it will be told in its turn what is wrong about it
+            if not isinstance(message, Request):
+                self._keep_for_later(connection, identity, frames)
+            elif connection is not None and message.reply != "off":
+                self._listener.tell(connection, failure_of_error(message.id, self._too_many()))
+
+    def _keep_for_later(
+        self, connection: Connection | None, identity: bytes, frames: list[Any]
+    ) -> None:
+        if not self._inbox.keep(identity, frames) and connection is not None:
+            why = f"more than {2 * self._limits.requests} messages of this client waited"
+            self._listener.cut(connection, why)
+
+    def _too_many(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"{self._limits.requests} requests of this client wait already; none is taken until"
+            " those are done (to raise the limit, start the server with"
+            " limits=Limits(requests=...))"
+        )
+
+    def _is_gone(self, connection: Connection) -> None:
+        stream = connection.stream
+        if connection.cut:
+            self._inbox.drop(connection.identity)
+            self._forget(connection)
+        elif stream is not None and stream.fault:
+            self._listener.cut(connection, stream.fault)
+        # What it sent before it went comes first.
+        elif not self._listener.drain(connection):
+            self._forget(connection)
 
     def _welcome(
-        self, identity: bytes, codec: Codec, hello: Hello, frame: zmq.Frame, guest: Guest | None
+        self, stranger: Connection, hello: Hello, frame: zmq.Frame, guest: Guest | None
     ) -> None:
         if hello.version != messages.VERSION:
             error = ProtocolError(
                 f"protocol version {hello.version} is not spoken here, but {messages.VERSION}"
             )
-            self._refuse(identity, codec, error)
+            self._refuse(stranger, error)
             return
         if hello.peer == LOCAL:
             error = ProtocolError(f"no client may call itself {LOCAL!r}; choose a random name")
-            self._refuse(identity, codec, error)
+            self._refuse(stranger, error)
             return
-        server = self._server
-        connection = Connection(identity, hello.peer, codec, source_descriptor(frame))
+        server, limits = self._server, self._limits
+        connection = Connection(stranger.identity, hello.peer, stranger.codec, stranger.descriptor)
+        connection.backlog = stranger.backlog
         connection.guest = guest
         if host_of(server.address) and not is_here(host := peer_host(frame)):
             connection.host = host
-        info = {"name": server.name}
+        info: dict[str, Any] = {
+            "name": server.name,
+            "limits": {"message": limits.message, "frames": limits.frames},
+        }
         if hello.info.get("direct") is True:
             info.update(self._listener.direct_road(connection))
         welcome = messages.Welcome(messages.VERSION, server.server_id, info)
@@ -175,10 +258,15 @@ class Reception:
         table = self._server.table
         if isinstance(message, messages.Release):
             table.release(peer, message.refs)
-        elif isinstance(message, messages.Grant):
-            table.grant(peer, message.ref, message.token)
-        elif isinstance(message, messages.Claim):
-            if not table.claim(peer, message.ref, message.token):
+        elif isinstance(message, (messages.Grant, messages.Claim)):
+            try:
+                table.check_room(peer, self._limits.leases)
+            except LimitExceeded as full:  # there is no answer that could say so
+                self._listener.cut(connection, str(full))
+                return
+            if isinstance(message, messages.Grant):
+                table.grant(peer, message.ref, message.token)
+            elif not table.claim(peer, message.ref, message.token):
                 _log.debug("%r: a client claimed what was not granted to it", self._server)
         elif isinstance(message, messages.Withdraw):
             table.withdraw(peer, message.token)
@@ -188,7 +276,7 @@ class Reception:
             self._move(connection, message.token)
         elif not isinstance(message, messages.Cancel):
             error = ProtocolError(f"a client does not send {type(message).__name__} here")
-            self._refuse(connection, connection.codec, error)
+            self._refuse(connection, error)
 
     def _move(self, connection: Connection, token: str) -> None:
         try:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..limits import Limits
 from ..session.dispatch import Dispatcher, UserError
 from ..session.leases import LOCAL, ObjectTable, new_token
 from ..session.policy import Policy, Trusted
@@ -50,6 +51,8 @@ class ServerCore:
     key : Key or str or path, optional
         What clients have to have to connect, or the file with it; by default
         the user's key.
+    limits : Limits, optional
+        What it takes of each client.
 
     Attributes
     ----------
@@ -64,6 +67,8 @@ class ServerCore:
     ------
     OSError
         If it cannot listen there.
+    ValueError
+        If it could not work with these limits.
     """
 
     def __init__(
@@ -72,9 +77,11 @@ class ServerCore:
         name: str | None = None,
         policy: Policy | None = None,
         key: KeyOrPath | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.runtime = current()
-        self.listener = Listener(self.runtime, address, key)
+        self.limits = (limits or Limits()).check()
+        self.listener = Listener(self.runtime, address, key, self.limits)
         self.address = self.listener.address
         self.name = name or f"server-{self.address.rpartition(':')[2]}"
         self.server_id = new_token()
@@ -87,6 +94,7 @@ class ServerCore:
         self.link.name = self.name
         self._reception = Reception(self)
         self._items = self.listener.inbox.items
+        self._excess = self.listener.inbox.excess
         self._lock = threading.RLock()  # held while it is decided who closes
         self._thread: ThreadState | None = None
         self._depth = 0
@@ -278,6 +286,8 @@ class ServerCore:
             listener.fill()
             if listener.inbox.urgent:
                 self.answer_urgent()
+            if self._excess:
+                self._reception.turn_away()
             worked = bool(self.timers.heap) and self.timers.run_due()
             if self._items:
                 worked = True

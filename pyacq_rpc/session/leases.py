@@ -24,7 +24,7 @@ import threading
 from base64 import urlsafe_b64encode
 from os import urandom
 
-from ..errors import ReferenceReleased
+from ..errors import LimitExceeded, ReferenceReleased
 from .tokens import LONGEST, SEAL, is_seal, name_in
 
 __all__ = ["LOCAL", "ObjectTable", "new_token"]
@@ -124,6 +124,23 @@ class ObjectTable:
             if entry is not None:
                 return entry.obj
         raise _not_held(ref)
+
+    def check_room(self, peer: str, limit: int) -> None:
+        """Make sure that a peer may have one more lease, or grant of one.
+
+        Raises
+        ------
+        LimitExceeded
+            If it has as many as `limit`.
+        """
+        account = self._peers.get(peer)
+        held = 0 if account is None else len(account.leases) + len(account.granted)
+        if held >= limit:
+            raise LimitExceeded(
+                f"this process holds {held} references of the server already, and may hold no more:"
+                " drop proxies that are not needed any more, or start the server with"
+                " limits=Limits(leases=...)"
+            )
 
     def release(self, peer: str, refs: list[str]) -> None:
         """Give back one lease of each of `refs` that `peer` holds."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import (
     AccessDenied,
+    LimitExceeded,
     ProtocolError,
     ReferenceReleased,
     RemoteCallException,
@@ -29,6 +30,7 @@ __all__ = ["describe", "failure_of_error", "rebuild"]
 _CODES: dict[str, type[RPCError]] = {
     "released": ReferenceReleased,
     "denied": AccessDenied,
+    "limit": LimitExceeded,
     "protocol": ProtocolError,
     "value": SerializationError,
 }

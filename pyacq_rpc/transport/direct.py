@@ -14,6 +14,7 @@ import select
 import socket
 import stat
 
+from ..limits import Limits
 from .stream import Stream
 
 __all__ = [
@@ -62,6 +63,11 @@ def private_directory() -> str:
 class DirectListener:
     """Where a server's direct road begins.
 
+    Parameters
+    ----------
+    limits : Limits, optional
+        Of what comes over it.
+
     Attributes
     ----------
     path : str
@@ -69,7 +75,8 @@ class DirectListener:
         none of that name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         directory = private_directory()
         _sweep(directory)
         self.path = os.path.join(directory, f"{os.getpid()}-{os.urandom(8).hex()}")
@@ -127,7 +134,7 @@ class DirectListener:
         self._silent.remove(sock)
         if shown in self._expected:
             self._expected.discard(shown)
-            self._shown[shown] = Stream(sock)
+            self._shown[shown] = Stream(sock, self._limits)
         else:
             sock.close()
 

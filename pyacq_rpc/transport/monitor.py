@@ -77,6 +77,13 @@ class Monitor:
             elif event["event"] != zmq.EVENT_CLOSED:
                 found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
 
+    def wait(self, timeout: int) -> None:
+        """Wait until a message or an event is there, `timeout` milliseconds at most."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._events, zmq.POLLIN)
+        poller.poll(timeout)
+
     def unbind(self) -> None:
         """Stop listening, and return when the address is free again.
 

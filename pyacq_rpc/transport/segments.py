@@ -21,7 +21,15 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SHARED_FROM", "Mapping", "Segment", "SegmentPool", "is_available", "map_segment"]
+__all__ = [
+    "MAX_OUT",
+    "SHARED_FROM",
+    "Mapping",
+    "Segment",
+    "SegmentPool",
+    "is_available",
+    "map_segment",
+]
 
 SHARED_FROM = 128 * 1024
 """Bytes from which copying into a segment is faster than writing to a socket."""
@@ -86,22 +94,31 @@ class Segment:
 
 
 class SegmentPool:
-    """The segments that one side of a connection sends."""
+    """The segments that one side of a connection sends.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limit : int
+        Bytes that a receiver may hold; beyond that, buffers are sent as bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._out_size = 0
         self._next = 0
         self._out: dict[int, Segment] = {}
         self._free: list[Segment] = []
 
     def put(self, data: memoryview) -> Segment | None:
         """Return a segment that begins with `data`, or None where that cannot be."""
-        if len(self._out) >= MAX_OUT:
+        if len(self._out) >= MAX_OUT or self._out_size + len(data) > self._limit:
             return None
         self._trim()
         segment = self._take(len(data))
         if segment is not None:
             segment.fill(data)
             self._out[segment.number] = segment
+            self._out_size += segment.size
         return segment
 
     def _take(self, size: int) -> Segment | None:
@@ -122,6 +139,7 @@ class SegmentPool:
         """The receiver has let go of a segment."""
         segment = self._out.pop(number, None)
         if segment is not None:
+            self._out_size -= segment.size
             segment.freed = time.monotonic()
             self._free.append(segment)
             self._trim()

@@ -32,6 +32,9 @@ holds the GIL, is not gone. A frozen process, machine or network is."""
 LINGER = 2000
 """Milliseconds that a closed socket goes on sending what it was given."""
 
+_ENVELOPE = 64
+"""Bytes by which encryption makes a frame longer, at most."""
+
 COPY_BELOW = 64 * 1024
 """Bytes below which copying a frame is cheaper than sharing it with libzmq."""
 
@@ -76,15 +79,18 @@ def _ends_with_port(where: str) -> bool:
 
 def _common(socket: zmq.Socket[bytes]) -> None:
     socket.linger = LINGER
-    # No high-water mark: a ROUTER would drop, a DEALER would block, and what
-    # is in flight is the caller's to bound.
+    # No high-water mark: a ROUTER would drop, a DEALER would block, and one for
+    # what arrives stops the heartbeats too. What is in flight is the caller's to
+    # bound; a server does: see `backlog`.
     socket.sndhwm = 0
     socket.rcvhwm = 0
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
 
 
-def new_router(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
+def new_router(
+    context: zmq.Context[Any], key: Key | None = None, max_frame: int = -1
+) -> zmq.Socket[bytes]:
     """Return a ROUTER socket, which is to `listen`.
 
     Parameters
@@ -93,12 +99,16 @@ def new_router(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[
     key : Key, optional
         The server's. Everything is encrypted then, and a `gate.Gate` has to
         say who may connect.
+    max_frame : int
+        Bytes that a frame may have; who sends a larger one is disconnected.
     """
     socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
     try:
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # What encrypts a frame makes it a little longer.
+        socket.maxmsgsize = max_frame + _ENVELOPE if max_frame >= 0 else -1
         if key is not None:
             be_server(socket, key)
     except BaseException:
@@ -243,4 +253,6 @@ class FrameSocket:
 
     def _put_frame(self, frame: Any, is_last: bool) -> None:
         flags = zmq.DONTWAIT if is_last else zmq.DONTWAIT | zmq.SNDMORE
-        self._socket.send(frame, flags, copy=len(frame) < COPY_BELOW)
+        # Copying a frame of libzmq's own would undo what it was made for: see `backlog`.
+        is_own = type(frame) is zmq.Frame
+        self._socket.send(frame, flags, copy=len(frame) < COPY_BELOW and not is_own)

@@ -27,7 +27,8 @@ from functools import partial
 from typing import Any
 
 from ..late_logging import getLogger
-from .segments import SHARED_FROM, Mapping, SegmentPool, map_segment
+from ..limits import Limits
+from .segments import MAX_OUT, SHARED_FROM, Mapping, SegmentPool, map_segment
 from .segments import is_available as _can_share
 
 __all__ = ["Stream"]
@@ -37,9 +38,8 @@ _log = getLogger(__name__)
 _READ = 64 * 1024
 """Bytes to read at once. A message that does not fit is read into a buffer of its own."""
 
-MAX_FRAMES = 10_000
-MAX_SIZE = 1 << 36
-"""What a message may consist of; whoever says more does not speak this language."""
+_ANY = Limits(message=1 << 36, unsent=1 << 62)
+"""What a message may be where nobody says less."""
 
 _SEVERAL = 1 << 31
 _HEAD = struct.Struct("<I")
@@ -73,6 +73,9 @@ class Stream:
     sock : socket.socket
         Connected. This owns it from now on; see to it, with a lock, that one
         thread uses it at a time.
+    limits : Limits, optional
+        Of the messages that it receives, and of the shared memory in which
+        the other side may keep what it has received.
 
     Attributes
     ----------
@@ -80,10 +83,12 @@ class Stream:
         Readable when there is something to `receive`.
     ended : bool
         Whether everything has been received, and the other side has closed.
-    why : str
-        Why it has ended, if not by the other side; as the end of a sentence about that.
     broken : bool
         Whether nothing can be sent any more. There may be something to receive.
+    unsent : int
+        Bytes that the socket has not taken yet.
+    fault : str
+        What was wrong with what was received, if that has ended it.
     flushed : float
         When the last message was handed to the socket, by `time.monotonic`.
     on_full : callable
@@ -96,13 +101,15 @@ class Stream:
     closed : bool
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, limits: Limits = _ANY) -> None:
         sock.setblocking(False)
         self._socket = sock
         self.fd = sock.fileno()
         self.ended = False
-        self.why = ""
         self.broken = False
+        self.unsent = 0
+        self.fault = ""
+        self._limits = limits
         self.flushed = 0.0
         self._out: list[Any] = []
         self._sent: list[int] = []  # what the socket took, until it is noted
@@ -110,8 +117,9 @@ class Stream:
         self._rest = b""  # the beginning of a message
         self._fds: list[int] = []  # and descriptors that belong to it
         self._large: _Large | None = None
-        self._pool = SegmentPool()
+        self._pool = SegmentPool(limits.unsent)
         self._freed: collections.deque[int] = collections.deque()
+        self._held: set[int] = set()  # segments of the other side that are in use here
         self._full = False  # whether somebody was told to flush later
         self._soon = False  # or soon
         self.on_full: Callable[[], object] = _nothing
@@ -135,12 +143,14 @@ class Stream:
             try:
                 sent += map(self._socket.send, (data,))
             except OSError:
+                self.unsent = len(data)
                 self.flush()
                 return
             if sent[0] == len(data):
                 del out[0]
                 sent.clear()
                 return
+            self.unsent = len(data)
         else:
             self._queue(frames)
         self.flush()
@@ -156,6 +166,7 @@ class Stream:
         if len(frames) == 1:
             frame = frames[0]
             self._out.append(_HEAD.pack(len(frame)) + frame)
+            self.unsent += _HEAD.size + len(frame)
             return
         first, *rest = frames
         inline: list[Any] = []
@@ -174,6 +185,7 @@ class Stream:
                 fds.append(segment.fd)
         head = b"".join([_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, lengths), first])
         self._out.extend([(head, fds) if fds else head, *inline])
+        self.unsent += len(head) + sum(map(len, inline))
 
     def flush(self) -> bool:
         """Send what is left; whether all is out."""
@@ -183,6 +195,7 @@ class Stream:
         while self._freed:
             out.append(_FREE.pack(_SEVERAL, self._freed[0]))
             self._freed.popleft()
+            self.unsent += _FREE.size
         while out:
             if not sent:
                 if len(out) > 1:
@@ -203,7 +216,9 @@ class Stream:
                 except OSError:
                     self.broken = True
                     out.clear()
+                    self.unsent = 0
                     return True
+            self.unsent -= sent[0]
             first = out[0][0] if type(out[0]) is tuple else out[0]
             if sent[0] == len(first):
                 del out[0]
@@ -213,6 +228,7 @@ class Stream:
                 out[0] = rest
                 sent.clear()
         self._full = False
+        self.unsent = 0  # an interrupt may have kept something from being counted
         return True
 
     def _join(self) -> None:
@@ -261,15 +277,17 @@ class Stream:
                 ended = not data
                 if ancillary:
                     fds = [*self._fds, *_descriptors(ancillary)]
+                    if len(fds) > 2 * _MAX_DESCRIPTORS:  # of a message, and the next one
+                        raise ValueError("descriptors came that belong to no message")
                 elif self._fds:
                     fds = self._fds
-                parsed = _Parsed(self._rest + data if self._rest else data, fds)
+                parsed = _Parsed(self._rest + data if self._rest else data, fds, self._limits)
             else:
                 frames = large.fill(self._socket)
                 if frames is None:
                     self.ended = large.ended
                     return
-                parsed = _Parsed(b"", [])
+                parsed = _Parsed(b"", [], self._limits)
                 parsed.messages.append(frames)
                 parsed.shared += _mappings(frames, large.lengths)
         except BlockingIOError:
@@ -279,7 +297,7 @@ class Stream:
             return
         except (OSError, ValueError) as error:
             _log.error("a stream is closed: %s", error)
-            self.why = f"has sent what could not be taken in: {error}"
+            self.fault = str(error)
             self.ended = True
             got.clear()
             self._fds = []
@@ -300,7 +318,12 @@ class Stream:
         got.clear()
         for mapping, number in parsed.shared:
             # Not before: if this is begun once more, so are the mappings.
-            mapping.released = partial(self._note_freed, number)
+            self._held.add(id(mapping))
+            mapping.released = partial(self._note_freed, number, id(mapping))
+        if len(self._held) > MAX_OUT:
+            self.fault = f"more than {MAX_OUT} segments of shared memory came at a time"
+            _log.error("a stream is closed: %s", self.fault)
+            self.ended = True
         for number in parsed.freed:
             self._pool.free(number)
         for fd in used:
@@ -314,7 +337,8 @@ class Stream:
         while not self.ended:
             self.receive(inbox, sender)
 
-    def _note_freed(self, number: int) -> None:
+    def _note_freed(self, number: int, key: int) -> None:
+        self._held.discard(key)
         self._freed.append(number)
         self.on_soon()  # the other side waits for it
 
@@ -325,6 +349,7 @@ class Stream:
         self.closed = True
         self.on_full = self.on_soon = _nothing
         self._socket.close()
+        self._out.clear()
         self._pool.close()
         for fd in (*self._fds, *(self._large.fds if self._large is not None else ())):
             os.close(fd)
@@ -361,7 +386,7 @@ class _Parsed:
         If it cannot be the beginning of a message.
     """
 
-    def __init__(self, data: bytes, fds: list[int]) -> None:
+    def __init__(self, data: bytes, fds: list[int], limits: Limits) -> None:
         self.messages: list[Any] = []
         self.mapped = 0
         self.freed: list[int] = []
@@ -387,16 +412,21 @@ class _Parsed:
                 continue
             else:
                 count = size - _SEVERAL
-                if count > MAX_FRAMES:
-                    raise ValueError(f"a message of {count} frames was announced")
+                if count > limits.frames:
+                    raise ValueError(
+                        f"a message of {count} frames was announced; the limit is {limits.frames}"
+                    )
                 begin += count * _LENGTH.size
                 if begin > end:
                     break
                 lengths = [_LENGTH.unpack_from(data, at + 4 + n * 8)[0] for n in range(count)]
             shared = sum(length >= _SHARED for length in lengths)
             size = sum(length for length in lengths if length < _SHARED)
-            if size > MAX_SIZE:
-                raise ValueError(f"a message of {size} bytes was announced")
+            whole = size + sum(length & _SIZE_MASK for length in lengths if length >= _SHARED)
+            if whole > limits.message:
+                raise ValueError(
+                    f"a message of {whole} bytes was announced; the limit is {limits.message}"
+                )
             stop = begin + size
             if stop > end and stop - at <= _READ:
                 break

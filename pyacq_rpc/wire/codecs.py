@@ -12,7 +12,7 @@ from typing import Protocol
 from ..errors import ProtocolError
 from .messages import Message
 from .msgpack_codec import MsgpackCodec
-from .values import Frame, Refer, Resolve
+from .values import ANY_NESTING, Frame, Refer, Resolve
 
 __all__ = ["Codec", "codec_named", "codec_of"]
 
@@ -31,10 +31,10 @@ class Codec(Protocol):
         """Return the message that the frames hold."""
 
 
-def _json() -> Codec:
+def _json(nesting: int = ANY_NESTING) -> Codec:
     from .json_codec import JsonCodec  # most programs never need it
 
-    return JsonCodec()
+    return JsonCodec(nesting=nesting)
 
 
 _CODECS: dict[str, Callable[[], Codec]] = {"msgpack": MsgpackCodec, "json": _json}
@@ -59,8 +59,14 @@ def codec_named(name: str) -> Codec:
         raise ValueError(f"unknown serializer {name!r}; known: {', '.join(_CODECS)}") from None
 
 
-def codec_of(frames: Sequence[Frame]) -> Codec:
+def codec_of(frames: Sequence[Frame], nesting: int = ANY_NESTING) -> Codec:
     """Return a new codec of the serializer that these frames are written in.
+
+    Parameters
+    ----------
+    frames : sequence
+    nesting : int, optional
+        Levels of containers that a message may have to be read.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def codec_of(frames: Sequence[Frame]) -> Codec:
     """
     first = frames[0][0] if frames and len(frames[0]) else None
     if first is not None and 0x90 <= first <= 0x9F:
-        return MsgpackCodec()
+        return MsgpackCodec(nesting=nesting)
     if first == ord("["):
-        return _json()
+        return _json(nesting)
     raise ProtocolError(f"unknown serializer: a message begins with byte {first}")

@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 
 from ..errors import ProtocolError, RPCError
 from .messages import Message, pack_fields
+from .nesting import check_nesting
 from .registry import TypeRegistry, registry
-from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
+from .values import ANY_NESTING, TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
 __all__ = ["JsonCodec"]
 
@@ -127,12 +128,15 @@ class JsonCodec:
     ----------
     types : TypeRegistry
         The types that travel by value besides the common ones.
+    nesting : int
+        Levels of containers that a message may have to be read.
     """
 
     name = "json"
 
-    def __init__(self, types: TypeRegistry = registry) -> None:
+    def __init__(self, types: TypeRegistry = registry, nesting: int = ANY_NESTING) -> None:
         self._types = types
+        self._nesting = nesting
 
     def encode(self, message: Message, refer: Refer) -> list[Frame]:
         """Return the frame of a message; see `MsgpackCodec.encode`."""
@@ -153,4 +157,7 @@ class JsonCodec:
             raise
         except Exception as error:  # the parser's own ways to say "malformed"
             raise ProtocolError(f"not a JSON message: {error}") from error
-        return raising.finish(fields)
+        message = raising.finish(fields)
+        if len(frames[0]) > self._nesting:
+            check_nesting(message, self._nesting, raising.opaque)
+        return message

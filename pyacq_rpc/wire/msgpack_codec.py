@@ -24,8 +24,9 @@ from .messages import (
     pack_fields,
     parse,
 )
+from .nesting import check_nesting
 from .registry import TypeRegistry, registry
-from .values import TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
+from .values import ANY_NESTING, TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
 __all__ = ["MsgpackCodec"]
 
@@ -80,6 +81,14 @@ _SMALL = 4096
 """Bytes up to which it is worth while to look for that."""
 
 
+_CONTAINERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+
+
+def _containers(head: bytes) -> int:
+    """Return how many lists and maps there can be in a message at most."""
+    return len(head) - len(head.translate(None, _CONTAINERS))
+
+
 _unpack = partial(
     msgpack.unpackb,
     strict_map_key=False,
@@ -130,12 +139,15 @@ class MsgpackCodec:
     ----------
     types : TypeRegistry
         The types that travel by value besides the common ones.
+    nesting : int
+        Levels of containers that a message may have to be read.
     """
 
     name = "msgpack"
 
-    def __init__(self, types: TypeRegistry = registry) -> None:
+    def __init__(self, types: TypeRegistry = registry, nesting: int = ANY_NESTING) -> None:
         self._types = types
+        self._nesting = nesting
 
     def encode(self, message: Message, refer: Refer) -> list[Frame]:
         """Return the frames of a message.
@@ -169,6 +181,8 @@ class MsgpackCodec:
         ------
         ProtocolError
             If they do not hold one.
+        LimitExceeded
+            If they do, but it nests too deep.
         Undecodable
             If they do, but part of it cannot be rebuilt here.
         """
@@ -179,11 +193,14 @@ class MsgpackCodec:
             head = bytes(head)
             if len(frames) == 1 and _MARK not in head:
                 try:
-                    return parse(_unpack(head, ext_hook=_refuse))
+                    message = parse(_unpack(head, ext_hook=_refuse))
                 except RPCError:
                     raise
                 except Exception as error:
                     raise _malformed(error) from error
+                if len(head) > self._nesting and _containers(head) > self._nesting:
+                    check_nesting(message, self._nesting, ())
+                return message
         raising = Raising(resolve, self._types, frames)
         reader = _Reader(raising)
         try:
@@ -192,4 +209,7 @@ class MsgpackCodec:
             raise
         except Exception as error:
             raise _malformed(error) from error
-        return raising.finish(fields)
+        message = raising.finish(fields)
+        if len(head) > self._nesting:
+            check_nesting(message, self._nesting, raising.opaque)
+        return message

@@ -21,6 +21,7 @@ from .records import lower_namedtuple, raise_namedtuple
 from .registry import Buffer, TypeRegistry
 
 __all__ = [
+    "ANY_NESTING",
     "MAX_DEPTH",
     "TAGS",
     "Frame",
@@ -43,6 +44,9 @@ Resolve = Callable[[Reference], object]
 
 MAX_DEPTH = 100
 """How deep containers may nest to be sent."""
+
+ANY_NESTING = 1 << 62
+"""How deep they may nest to be read where nobody minds: as deep as the parser can."""
 
 
 def _lower_tz(tz: datetime.tzinfo | None, at: datetime.datetime | None) -> Any:
@@ -287,6 +291,11 @@ class Raising:
         The types that travel by value besides the common ones.
     frames : sequence
         The frames of the message; buffers are the second and later ones.
+
+    Attributes
+    ----------
+    opaque : list
+        What was rebuilt as something else than plain containers.
     """
 
     def __init__(self, resolve: Resolve, registry: TypeRegistry, frames: Sequence[Frame]) -> None:
@@ -295,6 +304,7 @@ class Raising:
         self._frames = frames
         self._taken: set[int] = set()
         self._error: Exception | None = None
+        self.opaque: list[object] = []
 
     def finish(self, fields: object) -> Message:
         """Return the message that these fields make.
@@ -355,7 +365,7 @@ class Raising:
         if type(name) is not str:
             raise ProtocolError("a registered type is named by a string")
         try:
-            return self._registry.decode(name, payload)
+            return self._note(self._registry.decode(name, payload))
         except (ProtocolError, SerializationError):
             raise
         except Exception as error:
@@ -367,9 +377,13 @@ class Raising:
 
     def _resolved(self, reference: Reference) -> object:
         try:
-            return self._resolve(reference)
+            return self._note(self._resolve(reference))
         except Exception as error:  # noqa: BLE001  # reported when the message is complete
             return self._failed(error)
+
+    def _note(self, obj: object) -> object:
+        self.opaque.append(obj)
+        return obj
 
     def _failed(self, error: Exception) -> Any:
         if self._error is None:

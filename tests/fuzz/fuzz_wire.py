@@ -198,7 +198,11 @@ class Mutator:
         self.corpus = corpus()
 
     def message(self) -> Frames:
-        frames = list(self.random.choice(self.corpus))
+        return self.mutated(self.random.choice(self.corpus))
+
+    def mutated(self, frames: Frames) -> Frames:
+        """Return another message, made of this one or of none."""
+        frames = list(frames)
         way = self.random.randrange(10)
         if way == 0:
             return [self._structured()]

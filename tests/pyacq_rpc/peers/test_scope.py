@@ -441,7 +441,7 @@ def handed_on(holder, elsewhere, hold):
     client = RPCClient.get_client(holder.address)
     held = hold(Claim, besides=client.channel)
     reference = holder.reference(holder.ref, token)
-    proxy = elsewhere(resolve, current(), None, None, "", reference)
+    proxy = elsewhere(resolve, current(), None, None, "", "", reference)
     assert proxy._lease.home is not client.channel
     assert len(held.messages) == 1
     return HandedOn([proxy], held)
@@ -590,7 +590,7 @@ def test_another_address_of_a_server_leads_to_the_same_objects(server, thing):
     port = server.address.rpartition(":")[2]
     client = RPCClient(f"tcp://localhost:{port}")
     made = client["thing"].make()
-    assert made._rpc_addr == server.address != client.address
+    assert made._rpc_addr == client.address != server.address
     assert made.add(1, 2) == client.call_obj(made.add, (1, 2)) == 3
     client["thing"].keep(made)
     assert isinstance(server["thing"].kept, Thing)

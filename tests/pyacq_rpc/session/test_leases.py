@@ -755,3 +755,12 @@ def test_many_threads_keep_the_books(table):
         thread.join()
     gc.collect()
     assert len(table) == 0
+
+
+def test_a_token_that_is_granted_twice_keeps_nothing_longer(table):
+    ref = table.open(Thing(), "A")
+    table.grant("A", ref, "token")
+    table.grant("A", ref, "token")
+    table.withdraw("A", "token")
+    table.release("A", [ref])
+    assert len(table) == 0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not segments.is_available(), reason="needs memfd
 
 @pytest.fixture
 def pool():
-    pool = SegmentPool()
+    pool = SegmentPool(1 << 30)
     yield pool
     pool.close()
 

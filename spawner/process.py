@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import ServerLink, current
+from pyacq_rpc.transport import direct
 from pyacq_rpc.transport.sockets import clean_address
 
 from .family import Family
@@ -257,4 +258,14 @@ class ProcessSpawner(ProcessOwner):
             if self._link is not None:
                 current().server_ended(self._link)
             self._process.give_back()
+            if self._link is not None and self.proc.returncode:
+                _remove_sockets()  # it may not have had the time to
             self._clean = True
+
+
+def _remove_sockets() -> None:
+    if direct.is_available():
+        try:
+            direct.sweep(direct.private_directory())
+        except OSError as error:
+            _log.warning("the sockets of nodes that were killed are not removed: %s", error)

@@ -406,7 +406,7 @@ class RPCClient(Actions):
 
     def thread_ended(self) -> None:
         """The thread of this client is gone: close it as soon as that is safe."""
-        if self.depended_on():
+        if self.depended_on() or not self.channel.connected():
             self._runtime.watcher.retire(self)
         else:
             self.close()

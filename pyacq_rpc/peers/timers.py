@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ServerDisconnected
+from ..errors import CallTimeout, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.proxy import ObjectProxy
 
@@ -46,14 +46,30 @@ class Timer:
     def _run(self) -> None:
         try:
             self._callback(**self._kwds)
-        except ServerDisconnected as error:
-            if not isinstance(self._callback, ObjectProxy):
+        except (ServerDisconnected, CallTimeout) as error:
+            if not isinstance(self._callback, ObjectProxy) or _is_only_late(error, self._callback):
                 _log.exception("the callback of a timer failed; it will be called again")
                 return
             _log.warning("timer stopped, its callback is out of reach: %s", error)
             self._stopped = True
         except Exception:  # noqa: BLE001  # user code may raise anything
             _log.exception("the callback of a timer failed; it will be called again")
+
+
+def _is_only_late(error: Exception, callback: ObjectProxy) -> bool:
+    """Whether somebody is there who has not answered in time.
+
+    An owner that died before it was ever reached would keep all timers waiting, each time.
+    """
+    if not isinstance(error, CallTimeout):
+        return False
+    from .client import RPCClient  # here only: a server need not have any
+
+    try:
+        client = callback._link.client()
+    except ServerDisconnected:
+        return False
+    return not (isinstance(client, RPCClient) and client.reaches_nobody())
 
 
 class Timers:

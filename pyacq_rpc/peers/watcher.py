@@ -229,11 +229,13 @@ class Watcher:
     def _may_close(self, client: RPCClient, ended: float) -> bool:
         if client.closed() or self._stopping:
             return True
+        if client.reaches_nobody():
+            # What it has sent is given as long as anywhere to get out.
+            if time.monotonic() - ended < LINGER / 1000:
+                return False
+            client.close()
+            return True
         if client.has_pending():
-            # Where nobody listens, nothing will ever be answered.
-            if client.reaches_nobody() and time.monotonic() - ended > LINGER / 1000:
-                client.close()
-                return True
             return False
         if client.channel.live_leases():
             # The leases are the process's: they live on with this thread's

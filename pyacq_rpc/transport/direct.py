@@ -22,6 +22,7 @@ __all__ = [
     "connect_direct",
     "is_available",
     "private_directory",
+    "sweep",
 ]
 
 _TOKEN_LENGTH = 32
@@ -78,7 +79,7 @@ class DirectListener:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         directory = private_directory()
-        _sweep(directory)
+        sweep(directory)
         self.path = os.path.join(directory, f"{os.getpid()}-{os.urandom(8).hex()}")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -170,8 +171,14 @@ def connect_direct(path: str, token: str) -> Stream | None:
     return Stream(sock)
 
 
-def _sweep(directory: str) -> None:
-    """Remove the sockets of processes that could not do so themselves."""
+def sweep(directory: str) -> None:
+    """Remove the sockets of processes that could not do so themselves, since they were killed.
+
+    Parameters
+    ----------
+    directory : str
+        That of `private_directory`.
+    """
     for name in os.listdir(directory):
         pid, found, _ = name.partition("-")
         path = os.path.join(directory, name)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from conftest import eventually
@@ -15,6 +15,7 @@ from relay import Relay, corrupt, duplicate, leave_out, reorder, truncate
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.transport.direct import private_directory
 from spawner import NodeTemplate, ProcessSpawner
 
 from .table import UNHARMED, Row
@@ -243,7 +244,14 @@ def strike(row: Row, uses: Sequence[str]) -> Outcomes:
         if fault.survives:
             for world in worlds.values():
                 _check_that_it_is_as_before(world)
+    check_that_no_socket_is_left([world.node.pid for world in worlds.values()])
     return found
+
+
+def check_that_no_socket_is_left(pids: Iterable[int]) -> None:
+    """Of these processes, which have ended."""
+    names = os.listdir(private_directory())
+    assert {int(name.partition("-")[0]) for name in names}.isdisjoint(pids), names
 
 
 def _check_that_it_is_as_before(world: World) -> None:

@@ -18,7 +18,7 @@ from processes import ROOT
 from pyacq_rpc import RPCClient
 from spawner import NodeTemplate, ProcessSpawner
 
-from .cells import MARGIN, Outcomes, template
+from .cells import MARGIN, Outcomes, check_that_no_socket_is_left, template
 from .table import GIVEN_BACK, Row
 from .uses import PATIENCE, USES
 
@@ -136,6 +136,7 @@ BEFALLS: dict[str, Callable[[Used], Callable[[], object]]] = {
 def befall(row: Row, uses: Sequence[str]) -> Outcomes:
     """Bring a fault upon those who use some nodes, each one of its own, side by side."""
     found: Outcomes = {}
+    pids: list[int] = []
     with template() as origin, contextlib.ExitStack() as stack:
         strikes = {}
         for use in uses:
@@ -158,8 +159,10 @@ def befall(row: Row, uses: Sequence[str]) -> Outcomes:
             patience = (row.within or 0.0) + MARGIN
             is_back = eventually(used.has_all_back, patience)
             outcome = GIVEN_BACK if is_back else f"{used.there.books()} instead of {used.before}"
+            pids.append(used.node.pid)
             found[use] = outcome, time.monotonic() - struck[use]
             client = RPCClient.get_client(used.node.address)
             assert client is not None
             assert client["bench"].work(0, 1) == 2
+    check_that_no_socket_is_left(pids)
     return found

@@ -15,6 +15,9 @@ from pyacq_rpc import RPCClient, RPCServer
 PATIENCE = 30.0
 """Seconds that calls wait: longer than any fault of which a client is told."""
 
+PAUSE = 0.005
+"""Seconds between two rounds, for the others that use the machine."""
+
 
 class Use:
     """One kind of use of a bench; everything happens in one thread.
@@ -207,7 +210,7 @@ class Pursuit:
             use = kind(address, patience)
             use.round()
             self.begun.set()
-            while not self._over.is_set():
+            while not self._over.wait(PAUSE):
                 begun = time.monotonic()
                 use.round()
                 self.slowest = max(self.slowest, time.monotonic() - begun)

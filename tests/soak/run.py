@@ -63,11 +63,11 @@ class Soak:
 
     def __init__(self, seed: int, stack: contextlib.ExitStack) -> None:
         self._chance = random.Random(seed)
-        self._stack = stack
         preload = ["pyacq_rpc", "pyacq_rpc.peers.client", "numpy", "soak.work"]
         self._origin = stack.enter_context(NodeTemplate(preload=preload))
         self._nodes = [self._start_node() for _ in range(NODES)]
         self._workers = [self._start_worker() for _ in range(WORKERS)]
+        stack.callback(self.stop)
         self.kills: list[tuple[float, str]] = []  # when, and the address
         self.done = self.disturbed = self.killed = 0
         self.wrong: list[str] = []
@@ -75,7 +75,12 @@ class Soak:
             worker.go_on()
 
     def _start(self) -> ProcessSpawner:
-        return self._stack.enter_context(ProcessSpawner(template=self._origin))
+        return ProcessSpawner(template=self._origin)
+
+    def stop(self) -> None:
+        """End all nodes and workers."""
+        for process in (*self._nodes, *(process for process, _ in self._workers)):
+            process.stop()
 
     def _start_node(self) -> ProcessSpawner:
         node = self._start()

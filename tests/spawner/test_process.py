@@ -17,6 +17,7 @@ from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.transport.direct import private_directory
 from spawner import ProcessSpawner
 from spawner.family import Family
 
@@ -35,6 +36,16 @@ def test_the_twenty_lines_of_the_readme(capfd):
         assert proc["latest"] == [1, 2]
         proc._import("sys").stdout.write("hi\n", _sync="off")
     assert capfd.readouterr().out == "hi\n"
+
+
+def test_a_killed_node_leaves_no_socket():
+    if not current().direct:
+        pytest.skip("it has none")
+    with ProcessSpawner() as node:
+        mine = f"{node.pid}-"
+        assert any(name.startswith(mine) for name in os.listdir(private_directory()))
+        node.kill()
+        assert not any(name.startswith(mine) for name in os.listdir(private_directory()))
 
 
 class TestStarting:

@@ -9,11 +9,12 @@ EVERY_ROAD := tests/pyacq_rpc/peers tests/pyacq_rpc/loops tests/spawner/test_pro
 	tests/test_what_went_wrong_before.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs soak clean
+.PHONY: help demo test fuzz check bench docs soak clean
 
 help:
 	@echo "make demo   run the main job: two live nodes, a table, a plot"
 	@echo "make test   run the tests"
+	@echo "make fuzz   send garbage to each floor and to a live server, for ten minutes each"
 	@echo "make check  lint, types, documentation with warnings as errors"
 	@echo "make bench  measure against raw pyzmq and other projects: tables, a plot"
 	@echo "make docs   build the pages in docs/_build/html"
@@ -35,6 +36,14 @@ demo: $(VENV)/installed-demo
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n auto
 	PYACQ_RPC_ROADS=zmq $(BIN)/python -m pytest -n auto $(EVERY_ROAD)
+
+FUZZ_SECONDS ?= 600
+
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz/fuzz_wire.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz/fuzz_session.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz/fuzz_server.py --seconds $(FUZZ_SECONDS) --road direct
+	$(BIN)/python tests/fuzz/fuzz_server.py --seconds $(FUZZ_SECONDS) --road zmq
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .

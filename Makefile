@@ -11,11 +11,12 @@ EVERY_ROAD := tests/pyacq_rpc/peers tests/pyacq_rpc/loops tests/spawner/test_pro
 SECONDS ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs soak clean
+.PHONY: help demo test fuzz check bench docs soak clean
 
 help:
 	@echo "make demo   run the main job: two live nodes, a table, a plot"
 	@echo "make test   run the tests"
+	@echo "make fuzz   send garbage to each floor and to a live server, for ten minutes each"
 	@echo "make check  lint, types, documentation with warnings as errors"
 	@echo "make bench  measure against raw pyzmq and other projects: tables, a plot"
 	@echo "make soak   let nodes work for two minutes while some are killed; SECONDS=3600 for an hour"
@@ -40,6 +41,14 @@ test: $(VENV)/installed-test
 	@command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || .ci/apt-install iproute2 || true
 	$(BIN)/python -m pytest -n auto
 	PYACQ_RPC_ROADS=zmq $(BIN)/python -m pytest -n auto $(EVERY_ROAD)
+
+FUZZ_SECONDS ?= 600
+
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz/fuzz_wire.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz/fuzz_session.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz/fuzz_server.py --seconds $(FUZZ_SECONDS) --road direct
+	$(BIN)/python tests/fuzz/fuzz_server.py --seconds $(FUZZ_SECONDS) --road zmq
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .

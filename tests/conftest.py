@@ -26,6 +26,9 @@ _keys = tempfile.TemporaryDirectory(prefix="pyacq-rpc-test-key-")
 os.environ[KEY_VARIABLE] = os.path.join(_keys.name, "key")
 
 
+collect_ignore = ["fuzz/guided.py"]  # needs atheris, which is installed by hand
+
+
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
     """Wait for a condition; for what another thread or process is about to do."""
     deadline = time.monotonic() + timeout

@@ -216,10 +216,10 @@ class Inbox:
             message = connection.codec.decode([frames[0].buffer], _no_reference)
         except RPCError:
             return False  # whoever takes it from the inbox will say so
-        # Of those that wait, there are no more than this.
-        most = 2 * self._most
-        if isinstance(message, Cancel) and len(connection.cancelled) < most:
-            connection.cancelled.add(message.id)
+        most = 2 * self._most  # more cannot wait
+        if isinstance(message, Cancel):
+            if len(connection.cancelled) < most:
+                connection.cancelled.add(message.id)
             return True
         if isinstance(message, Request) and message.action in URGENT and len(self.urgent) < most:
             self.urgent.append((connection, message))

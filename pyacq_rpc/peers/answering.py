@@ -44,13 +44,13 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
     frames = None
     failed: BaseException | None = None
     running = server.doing
-    outer, since = running.request, running.since
-    running.request, running.since = request, server.listener.looked
+    outer, since, waits = running.request, running.since, running.waits
+    running.request, running.since, running.waits = request, server.listener.looked, 0
     try:
         frames = _frames_of_result(server, connection, request, outgoing)
-        running.request, running.since = outer, since
+        running.request, running.since, running.waits = outer, since, waits
     except BaseException as error:  # noqa: BLE001  # user code may raise anything
-        running.request, running.since = outer, since
+        running.request, running.since, running.waits = outer, since, waits
         failed = error
     interrupted = running.wanted is request
     if interrupted:
@@ -59,7 +59,7 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
             running.settle(request)
         except KeyboardInterrupt:
             pass
-        running.wanted = None
+        running.settled(request)
     interrupt: KeyboardInterrupt | None = None
     if failed is not None:
         outgoing.undo()
@@ -89,8 +89,8 @@ def answer_urgent(server: ServerCore, connection: Connection, request: Request) 
     try:
         result = server.dispatcher.run(request.action, request.options, connection.peer)
         answer = Result(request.id, result)
-    except RPCError as error:
-        answer = failure_of_error(request.id, error)
+    except Exception as error:  # noqa: BLE001  # the policy may be the user's
+        answer = told(server, failure_of(request.id, error))
     if request.reply != "off":
         server.listener.tell(connection, answer)
 

@@ -80,7 +80,9 @@ class Connection:
         """Whether a request that is about to begin has been withdrawn."""
         withdrawn = request_id in self.cancelled
         # Requests come in order: what is older has been run before.
-        self.cancelled = {other for other in self.cancelled if other > request_id}
+        # The I/O thread may be adding to them: nothing here lets it in between.
+        older = [other for other in list(self.cancelled) if other <= request_id]
+        self.cancelled.difference_update(older)
         return withdrawn
 
 

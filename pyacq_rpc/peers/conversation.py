@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
@@ -40,6 +40,9 @@ from .future import Answerer, Future
 from .pending import Pending, PendingRequests
 from .runtime import Runtime, ServerLink
 from .thread_state import ThreadState
+
+if TYPE_CHECKING:
+    from .server import ServerCore
 
 __all__ = ["Conversation"]
 
@@ -260,11 +263,8 @@ class Conversation:
                 server = thread.server if reentrant else None
                 if server is None:
                     self._wait_alone(left)
-                elif not server.serve_ready():
-                    due = server.timers.due_in()
-                    waits = [wait for wait in (left, due) if wait is not None]
-                    fds = [*channel.fds, thread.waker.fd, *server.fds()]
-                    wait_readable(fds, min(waits, default=None))
+                else:
+                    self._serve_meanwhile(server, left)
                 if thread.waker.woken:
                     thread.waker.clear()
                 channel.pump()
@@ -280,6 +280,19 @@ class Conversation:
                 self._asked += 2  # it will probably wait again
                 if self._pending:
                     self.arm(soon=True)
+
+    def _serve_meanwhile(self, server: ServerCore, timeout: float | None) -> None:
+        """Have the server of this thread take a turn, or wait for it as well."""
+        server.doing.waits += 1
+        try:
+            if not server.serve_ready():
+                due = server.timers.due_in()
+                waits = [wait for wait in (timeout, due) if wait is not None]
+                fds = [*self.channel.fds, self._thread.waker.fd, *server.fds()]
+                wait_readable(fds, min(waits, default=None))
+        finally:
+            server.doing.waits -= 1
+        server.doing.check()
 
     def _wait_alone(self, timeout: float | None) -> None:
         """Wait for the channel, or to be woken."""

@@ -212,6 +212,8 @@ class Inbox:
         connection = self._connections.get(identity)
         if connection is None or len(frames) > 1 or len(frames[0]) > _URGENT_SIZE:
             return False
+        if connection.guest is not None:
+            return False  # whoever takes it from the inbox looks first whether that one may stay
         try:
             message = connection.codec.decode([frames[0].buffer], _no_reference)
         except RPCError:

@@ -161,17 +161,19 @@ class Listener:
                 else:
                     self._unread = True
             if self._unread:
-                self._unread = False
                 self.inbox.fill()
+                self._unread = False  # not before, or an interrupt would leave something there
 
     def look_for_urgent(self) -> None:
         """Take in what has come over the socket, while the server's thread does not."""
         with self._lock:
-            if self.closed:
-                return
-            self._unread = False
-            self.inbox.fill()
-        if self.inbox.items:
+            if not self.closed:
+                self.inbox.fill()
+                self._unread = False
+
+    def wake_for_rest(self) -> None:
+        """End the wait if `look_for_urgent` has taken in something for the server's thread."""
+        if self.inbox.items or self.inbox.excess:
             self._waker.wake()  # or it would wait for what is here already
 
     def _flush(self) -> None:

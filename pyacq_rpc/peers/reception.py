@@ -251,7 +251,10 @@ class Reception:
             info.update(self._listener.direct_road(connection))
         welcome = messages.Welcome(messages.VERSION, server.server_id, info)
         self._listener.welcome(connection, welcome)
-        server.runtime.watcher.attend(server)
+        try:
+            server.runtime.watcher.attend(server)
+        except RuntimeError as error:
+            _log.warning("%r: will not answer urgent requests while it is busy: %s", server, error)
 
     def _keep_books(self, connection: Connection, message: Message) -> None:
         peer = connection.peer

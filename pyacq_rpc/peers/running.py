@@ -28,14 +28,19 @@ class Running:
         When that began, by `time.monotonic`, to about a millisecond.
     wanted : Request or None
         What is to be interrupted.
+    waits : int
+        Whether the request waits for an answer. Its thread then carries out
+        others' requests, which an exception at any moment would spoil: it looks
+        itself, by `check`, whether the request is to be interrupted.
     """
 
-    __slots__ = ("_lock", "_raised", "request", "since", "wanted")
+    __slots__ = ("_lock", "_raised", "request", "since", "waits", "wanted")
 
     def __init__(self) -> None:
         self.request: Request | None = None
         self.since = 0.0
         self.wanted: Request | None = None
+        self.waits = 0
         self._raised = False
         self._lock = threading.Lock()  # one interrupts at a time
 
@@ -45,10 +50,14 @@ class Running:
         Parameters
         ----------
         ident : int
-            The server's thread, which must be another one than this.
+            The server's thread. If that is this one, or if the request waits, it
+            is to `check` once it has been woken.
         """
         with self._lock:
             while (request := self.request) is not None:
+                if self.waits:
+                    self.wanted, self._raised = request, True
+                    return True
                 # In this order: if it ends now, either we see that, or its thread
                 # sees that it is wanted, and lets the exception come.
                 self._raised = False
@@ -59,6 +68,16 @@ class Running:
                     return True
                 self.wanted = None
         return False
+
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` if the request that waits is to be interrupted."""
+        if self.wanted is not None and self.wanted is self.request:
+            raise KeyboardInterrupt
+
+    def settled(self, request: Request) -> None:
+        """Nothing is to be interrupted any more about a request that has ended."""
+        if self.wanted is request:
+            self.wanted = None
 
     def settle(self, request: Request) -> None:
         """Let the exception come, if it is still to come, for a request that has ended.

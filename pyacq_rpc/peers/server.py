@@ -347,7 +347,11 @@ class ServerCore:
         """See to urgent requests if the server's thread does not, being busy."""
         if self.doing.request is not None or not self._looping:
             self.listener.look_for_urgent()
-            self.answer_urgent()
+            while self.listener.inbox.urgent:
+                self.answer_urgent()
+                # Sending may have swallowed the sign that more has come.
+                self.listener.look_for_urgent()
+            self.listener.wake_for_rest()
 
     def answer_urgent(self) -> None:
         """Answer the urgent requests that have come."""
@@ -372,9 +376,11 @@ class ServerCore:
     def interrupt(self) -> bool:
         """Raise `KeyboardInterrupt` in what is being carried out; whether anything is."""
         thread = self._thread
-        if thread is None or thread.is_current():
+        if thread is None or (thread.is_current() and not self.doing.waits):
             return False
-        return self.doing.interrupt(thread.ident)
+        found = self.doing.interrupt(thread.ident)
+        thread.waker.wake()  # if it waits, it has to look
+        return found
 
     # -- timers, and the end ---------------------------------------------------
 

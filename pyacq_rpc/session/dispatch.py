@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Protocol
 
+from ..errors import ReferenceReleased
 from ..wire.messages import Target
 from .leases import LOCAL, ObjectTable
 from .policy import Policy
@@ -174,20 +175,25 @@ class Dispatcher:
         ``'camera.expose'``, ``'Camera.expose'``, ``'import numpy'``.
         """
         target = options.get("obj")
-        if not isinstance(target, Target):
-            return " ".join([action, *(name for name in options.values() if type(name) is str)])
+        if type(target) is not Target:
+            names = [options[option] for option in ("name", "module") if option in options]
+            return " ".join([action, *names])
         if target.ref.startswith("@"):
             owner = target.ref[1:]
         else:
-            owner = self._name_of(self._table.get(target.ref, LOCAL))
+            try:
+                owner = self._name_of(self._table.get(target.ref, LOCAL))
+            except ReferenceReleased:  # by now
+                return action
         return ".".join([owner, *target.attributes])
 
     def _name_of(self, obj: object) -> str:
         for name, published in list(self.names.items()):
             if published is obj:
                 return name
-        if isinstance(obj, (type, ModuleType, FunctionType, BuiltinFunctionType)):
-            return str(obj.__name__)
+        # Whatever it would like to be taken for.
+        if issubclass(type(obj), (type, ModuleType, FunctionType, BuiltinFunctionType)):
+            return str(getattr(obj, "__name__", "?"))
         return type(obj).__name__
 
     def resolve(self, target: Target, peer: str) -> Any:

@@ -43,7 +43,7 @@ def _connect(transport: str, where: str, timeout: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(timeout)
-        connection.connect(where)
+        connection.connect("\0" + where[1:] if where.startswith("@") else where)
     except BaseException:
         connection.close()
         raise

@@ -11,6 +11,7 @@ from conftest import eventually, settled
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RemoteCallException, RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc.session.policy import Trusted
 from spawner import ProcessSpawner
 
 HOLD_THE_GIL = "import ctypes; ctypes.PyDLL(None).sleep(5)"
@@ -145,6 +146,69 @@ class TestInterrupt:
             future.result(10)
         thread.join(10)
         assert told == [True]
+
+    def test_a_call_that_waits_for_another_server(self, server, client):
+        server["thing"] = Thing()
+        thing = client["thing"]
+        go_on = threading.Event()
+        for _ in range(5):
+            future = thing.call(lambda: go_on.wait(60), _sync="async")
+            assert eventually(lambda: client.status(10).doing == "thing.call")
+            assert client.interrupt(10)
+            with pytest.raises(RemoteCallException) as caught:
+                future.result(10)
+            assert caught.value.type_name == "KeyboardInterrupt"
+            assert thing.add(1, 2) == 3
+        go_on.set()
+
+    def test_requests_carried_out_meanwhile_are_answered(self, server, client):
+        server["thing"] = Thing()
+        thing = client["thing"]
+        go_on = threading.Event()
+        stop = threading.Event()
+        answered = []
+
+        def ask():
+            theirs = RPCClient(server.address)["thing"]
+            while not stop.is_set():
+                try:
+                    answered.append(theirs.add(1, 2) == 3)
+                except RemoteCallException as error:
+                    answered.append(error.type_name == "KeyboardInterrupt")
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            future = thing.call(lambda: go_on.wait(60), _sync="async")
+            while not future.done():
+                client.interrupt(10)
+            assert isinstance(future.exception(10), RemoteCallException)
+        stop.set()
+        go_on.set()
+        for thread in threads:
+            thread.join(20)
+        assert answered
+        assert all(answered)
+        assert thing.add(1, 2) == 3
+
+    def test_a_policy_that_raises_what_it_likes_ends_nothing(self):
+        class Refuses(Trusted):
+            def check(self, access, *args):
+                if access in ("status", "interrupt"):
+                    raise PermissionError("no")
+
+        server = RPCServer(policy=Refuses())
+        thread = threading.Thread(target=server.run_forever)
+        thread.start()
+        client = RPCClient(server.address)
+        assert client.ping() == "pong"
+        for ask in (client.status, client.interrupt):
+            with pytest.raises(PermissionError):
+                ask(10)
+        assert client.ping() == "pong"
+        client.close_server()
+        thread.join(10)
 
     def test_there_is_nothing_to_interrupt(self, client):
         assert client.interrupt() is False

@@ -68,6 +68,8 @@ class Listener:
     urgent_fd : int
         Readable when something may have come over the socket, which urgent
         messages do.
+    lock : threading.RLock
+        Held by whoever uses the sockets, or changes what is known of the clients.
     closed : bool
         Whether it no longer listens.
 
@@ -87,7 +89,7 @@ class Listener:
         limits = limits or Limits()
         self._unsent = limits.unsent
         self._runtime = runtime
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self.closed = False
         self._ended = threading.Event()
         asked = clean_address(address)
@@ -126,7 +128,7 @@ class Listener:
     def wait(self, timeout: float | None) -> None:
         """Wait until there may be something to `fill` in, `timeout` seconds at most."""
         if self._gathering:
-            with self._lock:
+            with self.lock:
                 self._flush()
         if not (self._unread or self.inbox.items):
             self._ready = self._look(timeout)
@@ -146,7 +148,7 @@ class Listener:
         if self.inbox.items and now < self.looked + LOOK_INTERVAL:
             return
         self.looked = now
-        with self._lock:
+        with self.lock:
             if self.closed:
                 return
             if self._gathering and not self.inbox.items:
@@ -166,7 +168,7 @@ class Listener:
 
     def look_for_urgent(self) -> None:
         """Take in what has come over the socket, while the server's thread does not."""
-        with self._lock:
+        with self.lock:
             if not self.closed:
                 self.inbox.fill()
                 self._unread = False
@@ -193,7 +195,7 @@ class Listener:
 
     def welcome(self, connection: Connection, welcome: Message) -> None:
         """Take up a client that has said hello."""
-        with self._lock:
+        with self.lock:
             self.inbox.welcome(connection)
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
@@ -201,7 +203,7 @@ class Listener:
     def meet(self, connection: Connection) -> None:
         """Begin to know somebody who has not said hello."""
         descriptor = connection.descriptor
-        with self._lock:
+        with self.lock:
             # Of one that has ended nobody would tell once more.
             if descriptor is not None and self.inbox.is_open(descriptor):
                 connection.backlog = Backlog(descriptor, self._unsent)
@@ -215,26 +217,26 @@ class Listener:
         ProtocolError
             If it has not come that way.
         """
-        with self._lock:
+        with self.lock:
             if self._direct is None or connection.stream is not None or token != connection.token:
                 raise ProtocolError("there is no direct road to be taken")
             stream = self._direct.accept(token)
             if stream is None:
                 raise ProtocolError("the direct road could not be taken up")
             self.tell(connection, Move(token))
-            self._runtime.attend(stream, self._lock)
+            self._runtime.attend(stream, self.lock)
             connection.stream = stream
             self._moved[stream.fd] = connection
             self._poller.add(stream.fd)
 
     def drain(self, connection: Connection) -> bool:
         """Take in the last messages of a client that is gone; whether there are any."""
-        with self._lock:
+        with self.lock:
             return self.inbox.drain(connection)
 
     def hang_up(self, connection: Connection) -> None:
         """End the direct road of a client that is gone."""
-        with self._lock:
+        with self.lock:
             stream = connection.stream
             if stream is not None and self._leave(connection, stream):
                 stream.flush()
@@ -265,7 +267,7 @@ class Listener:
         slow : bool
             Whether it does not read the socket, so that it cannot be told.
         """
-        with self._lock:
+        with self.lock:
             if connection.cut:
                 return
             connection.cut = True
@@ -295,10 +297,10 @@ class Listener:
 
     def send(self, connection: Connection, frames: list[Any]) -> bool:
         """Send to one client, from any thread; whether it is still there."""
-        stream = connection.stream
-        if stream is None:
-            return not connection.cut and self._send_over_socket(connection, frames)
-        with self._lock:
+        with self.lock:
+            stream = connection.stream
+            if stream is None:
+                return not connection.cut and self._send_over_socket(connection, frames)
             if self._moved.get(stream.fd) is not connection:
                 return False
             if stream.unsent > self._unsent:
@@ -313,7 +315,7 @@ class Listener:
             return not stream.broken
 
     def _send_over_socket(self, connection: Connection, frames: list[Any]) -> bool:
-        with self._lock:
+        with self.lock:
             if self.closed:
                 return False
             backlog = connection.backlog
@@ -343,7 +345,7 @@ class Listener:
         # In the child of a fork the sockets are the parent's.
         if self._runtime.pid != os.getpid():
             return
-        with self._lock:
+        with self.lock:
             if self.closed or self._socket.closed:
                 return
             connections = self.connections.all()
@@ -351,7 +353,7 @@ class Listener:
                 self.tell(connection, Goodbye("server closed"))
                 stream = connection.stream
                 if stream is not None and self._leave(connection, stream):
-                    self._runtime.close_stream(stream, self._lock)
+                    self._runtime.close_stream(stream, self.lock)
             if self._direct is not None:
                 self._direct.close()
             self._runtime.keys.forget(self.address)

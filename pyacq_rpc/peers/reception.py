@@ -56,6 +56,7 @@ class Reception:
         self._server = server
         self._listener = server.listener
         self._connections = server.listener.connections
+        self._lock = server.listener.lock
         self._inbox = server.listener.inbox
         self._waiting = server.listener.inbox.waiting
         self._refused = server.listener.inbox.refused
@@ -69,15 +70,16 @@ class Reception:
             if connection is not None:
                 self._is_gone(connection)
             elif identity in self._waiting:
-                self._inbox.drop(identity)
+                self._drop(identity)
             return
-        left = self._waiting.get(identity, 1) - 1
-        if left > 0 and items:
-            self._waiting[identity] = left
-        else:
-            self._waiting.pop(identity, None)
-            if self._refused:
-                self._refused.discard(identity)
+        with self._lock:  # the I/O thread may be counting what comes
+            left = self._waiting.get(identity, 1) - 1
+            if left > 0 and items:
+                self._waiting[identity] = left
+            else:
+                self._waiting.pop(identity, None)
+                if self._refused:
+                    self._refused.discard(identity)
         if connection is None:
             self._meet(identity, frames)
             return
@@ -202,9 +204,15 @@ class Reception:
     def _keep_for_later(
         self, connection: Connection | None, identity: bytes, frames: list[Any]
     ) -> None:
-        if not self._inbox.keep(identity, frames) and connection is not None:
+        with self._lock:
+            kept = self._inbox.keep(identity, frames)
+        if not kept and connection is not None:
             why = f"more than {2 * self._limits.requests} messages of this client waited"
             self._listener.cut(connection, why)
+
+    def _drop(self, identity: bytes) -> None:
+        with self._lock:
+            self._inbox.drop(identity)
 
     def _too_many(self) -> LimitExceeded:
         return LimitExceeded(
@@ -216,7 +224,7 @@ class Reception:
     def _is_gone(self, connection: Connection) -> None:
         stream = connection.stream
         if connection.cut:
-            self._inbox.drop(connection.identity)
+            self._drop(connection.identity)
             self._forget(connection)
         elif stream is not None and stream.fault:
             self._listener.cut(connection, stream.fault)

@@ -67,6 +67,16 @@ def test_at_its_next_message(lab, connect, path):
     assert eventually(lambda: not len(lab.listener.connections))
 
 
+def test_what_is_urgent_is_refused_too(lab, connect, path):
+    first, second = connect("laptop"), RPCClient(lab.address)
+    assert settled(second)
+    assert first.status(10).state == second.status(10).state == "alive"
+    revoke_key(path, "laptop")
+    with pytest.raises(ServerDisconnected, match=SENT_AWAY):
+        first.interrupt(10)
+    assert second.status(10).state == "dead"
+
+
 def test_all_that_is_on_its_way_is_told_why(lab, connect, path):
     begun, gate = threading.Event(), threading.Event()
 

@@ -82,6 +82,7 @@ class Inbox:
         self.urgent.clear()
         self.excess.clear()
         self.waiting.clear()
+        self.refused.clear()
 
     def drop(self, identity: bytes) -> None:
         """Forget everything of one client."""

@@ -4,7 +4,8 @@ A turn takes all messages from the socket into a queue, and carries out the
 first request. A request that waits for an answer lets further turns happen
 within it; that is how calls re-enter. All of this happens in the one thread
 that the server belongs to; only `close`, `get_proxy` and the table of objects
-may be used from others.
+may be used from others. While that thread is busy, the I/O thread takes in what
+comes over the socket, and answers what is urgent.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ URGENT_INTERVAL = 0.05
 
 
 class Watcher:
-    """The I/O thread of a runtime; a daemon, started with the first client."""
+    """The I/O thread of a runtime; a daemon, started with the first client of either side."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

@@ -73,7 +73,7 @@ class Gate:
         try:
             if version == _VERSION and mechanism == b"CURVE":
                 public = z85.encode(credentials[0])
-                if self._admits(domain, public):  # the domain is the server's key: `new_router`
+                if self._admits(domain, public):  # the domain is the server's key: `be_server`
                     code, text, user = b"200", b"OK", public
                 else:
                     _log.warning(

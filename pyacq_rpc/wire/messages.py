@@ -113,7 +113,7 @@ class Hello(NamedTuple):
 class Welcome(NamedTuple):
     """The server answers a hello. ``server`` names its incarnation.
 
-    In ``info`` are the server's ``name`` and, if it has a direct road and was
+    In ``info`` are the server's ``name``, its ``limits`` and, if it has a direct road and was
     asked for that, its ``path`` with a ``token`` for this client.
     """
 

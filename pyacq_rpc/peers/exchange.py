@@ -184,7 +184,9 @@ def resolve(
             address = seen_from_here(reference.address, host)
         except ValueError as error:
             raise SerializationError(str(error)) from None
-        home = runtime.client_at(address).channel
+        client = runtime.client_at(address)
+        runtime.watcher.doubt(client)
+        home = client.channel
         lease = home.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")

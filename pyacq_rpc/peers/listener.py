@@ -68,6 +68,8 @@ class Listener:
     urgent_fd : int
         Readable when something may have come over the socket, which urgent
         messages do.
+    unread : bool
+        Whether something may be there that the socket does not signal.
     lock : threading.RLock
         Held by whoever uses the sockets, or changes what is known of the clients.
     closed : bool
@@ -108,7 +110,7 @@ class Listener:
         self._direct = _listen_direct(limits) if runtime.direct else None
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)
-        self._unread = True  # the socket signals only what comes after a look
+        self.unread = True  # the socket signals only what comes after a look
         self.connections = Connections()
         self.inbox = Inbox(self._frames, self._monitor, self.connections, limits)
         self._ready: Sequence[tuple[int, int]] = ()
@@ -130,7 +132,7 @@ class Listener:
         if self._gathering:
             with self.lock:
                 self._flush()
-        if not (self._unread or self.inbox.items):
+        if not (self.unread or self.inbox.items):
             self._ready = self._look(timeout)
 
     def wake(self) -> None:
@@ -161,17 +163,17 @@ class Listener:
                     if connection.stream is not None and connection.stream.unsent > self._unsent:
                         self._cut_slow(connection)  # of what it sends, too, it is told something
                 else:
-                    self._unread = True
-            if self._unread:
+                    self.unread = True
+            if self.unread:
                 self.inbox.fill()
-                self._unread = False  # not before, or an interrupt would leave something there
+                self.unread = False  # not before, or an interrupt would leave something there
 
     def look_for_urgent(self) -> None:
         """Take in what has come over the socket, while the server's thread does not."""
         with self.lock:
             if not self.closed:
                 self.inbox.fill()
-                self._unread = False
+                self.unread = False
 
     def wake_for_rest(self) -> None:
         """End the wait if `look_for_urgent` has taken in something for the server's thread."""
@@ -326,7 +328,7 @@ class Listener:
                         self._cut_slow(connection)
                         return False
                     frames = backlog.mark(frames)
-            self._unread = True  # sending may have swallowed the sign that something came
+            self.unread = True  # sending may have swallowed the sign that something came
             try:
                 self._frames.send([connection.identity, *frames])
             except zmq.ZMQError as error:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import zmq
+
 from ..limits import Limits
 from ..session.dispatch import Dispatcher, UserError
 from ..session.leases import LOCAL, ObjectTable, new_token
@@ -297,6 +299,8 @@ class ServerCore:
                     self._reception.take(self._items)
                     if not self._items or self._closing or time.monotonic() >= stop:
                         break
+            if listener.unread and not self._looping:
+                self.look_for_urgent()  # it may be long until the next turn
         finally:
             self._depth -= 1
             if self._closing and not self._looping:
@@ -315,6 +319,10 @@ class ServerCore:
                 worked = self.serve_ready(TURN)
                 if not (self._closing or (worked and self._items)):
                     self.listener.wait(self.timers.due_in() if self.timers.heap else None)
+        except zmq.ZMQError:
+            # One that began while Python ends was not asked to close, like the others.
+            if not self.runtime.closed:
+                raise
         finally:
             self._looping = False
             self.runtime.ends_to_loop(self)

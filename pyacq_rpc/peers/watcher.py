@@ -50,6 +50,7 @@ class Watcher:
         self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
         self._retiring: list[tuple[RPCClient, float]] = []  # and when their threads ended
+        self._doubted: list[tuple[RPCClient, float]] = []  # and when that began
         self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._look_at = 0.0  # when it is looked for urgent messages again
         self._flush_at: float | None = None
@@ -101,6 +102,13 @@ class Watcher:
         with self._lock:
             self._retiring.append((client, time.monotonic()))
         self.poke()
+
+    def doubt(self, client: RPCClient) -> None:
+        """Close a client that nobody has asked for, unless it reaches somebody soon."""
+        if client.reaches_nobody():
+            with self._lock:
+                self._doubted.append((client, time.monotonic()))
+            self.poke()
 
     def stop(self, last: Callable[[], object], timeout: float) -> None:
         """End the thread, with `last` as the last thing that it does.
@@ -167,7 +175,7 @@ class Watcher:
             self._flush_in(),
             self._add_urgent(owners),
         )
-        for limit in (*waits, RELEASE_DELAY if self._retiring else None):
+        for limit in (*waits, RELEASE_DELAY if self._retiring or self._doubted else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
         writable = unsent.fds()
@@ -225,6 +233,18 @@ class Watcher:
             if not self._may_close(client, ended):
                 with self._lock:
                     self._retiring.append((client, ended))
+
+        with self._lock:
+            doubted, self._doubted = self._doubted, []
+        for client, since in doubted:
+            if client.closed() or not client.reaches_nobody():
+                continue
+            # A server that is only busy has been reached: libzmq sees to that.
+            if client.has_pending() or time.monotonic() - since < LINGER / 1000:
+                with self._lock:
+                    self._doubted.append((client, since))
+            else:
+                client.close()
 
     def _may_close(self, client: RPCClient, ended: float) -> bool:
         if client.closed() or self._stopping:

@@ -91,7 +91,7 @@ def _exiting(used: Used) -> Callable[[], object]:
 
     def check() -> None:
         complaints = user.communicate(timeout=PATIENCE)[1]
-        assert (user.returncode, complaints) == (0, "")
+        assert (user.returncode, complaints) == (0, ""), f"{user.returncode}: {complaints}"
 
     used.stack.callback(check)
     assert user.stdout.readline() == "begun\n"

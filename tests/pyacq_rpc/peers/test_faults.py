@@ -400,10 +400,6 @@ def test_a_client_that_has_reached_nobody_is_closed_when_its_thread_has_ended(mo
     assert eventually(clients[0].closed)
 
 
-@pytest.mark.xfail(
-    reason="whoever takes up a proxy gets a client of its owner, which goes on trying to connect"
-    " when the owner has died before: nobody asks it for anything, and so it is never given up"
-)
 def test_a_proxy_of_a_node_that_has_died_leaves_nothing_with_its_receiver(server, thing, client):
     assert settled(client)
 

@@ -50,7 +50,7 @@ class Watcher:
         self._new: list[Channel] = []
         self._noted: collections.deque[Channel] = collections.deque()
         self._retiring: list[tuple[RPCClient, float]] = []  # and when their threads ended
-        self._doubted: list[tuple[RPCClient, float]] = []  # and when that began
+        self._doubted: dict[RPCClient, float] = {}  # and when that began
         self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._look_at = 0.0  # when it is looked for urgent messages again
         self._flush_at: float | None = None
@@ -107,7 +107,7 @@ class Watcher:
         """Close a client that nobody has asked for, unless it reaches somebody soon."""
         if client.reaches_nobody():
             with self._lock:
-                self._doubted.append((client, time.monotonic()))
+                self._doubted.setdefault(client, time.monotonic())
             self.poke()
 
     def stop(self, last: Callable[[], object], timeout: float) -> None:
@@ -151,6 +151,7 @@ class Watcher:
         self._ticking = False  # before it looks: what comes later has to wake it
         self._flush_releases()
         self._close_retired()
+        self._close_doubted()
         with self._lock:
             channels = list(self._channels)
             new, self._new = self._new, []
@@ -234,17 +235,18 @@ class Watcher:
                 with self._lock:
                     self._retiring.append((client, ended))
 
+    def _close_doubted(self) -> None:
         with self._lock:
-            doubted, self._doubted = self._doubted, []
+            doubted = list(self._doubted.items())
         for client, since in doubted:
-            if client.closed() or not client.reaches_nobody():
-                continue
             # A server that is only busy has been reached: libzmq sees to that.
-            if client.has_pending() or time.monotonic() - since < LINGER / 1000:
-                with self._lock:
-                    self._doubted.append((client, since))
-            else:
+            reached = client.closed() or not client.reaches_nobody()
+            if not reached:
+                if client.has_pending() or time.monotonic() - since < LINGER / 1000:
+                    continue
                 client.close()
+            with self._lock:
+                self._doubted.pop(client, None)
 
     def _may_close(self, client: RPCClient, ended: float) -> bool:
         if client.closed() or self._stopping:

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import zmq
+from things import Thing
 
 import pyacq_rpc
 from pyacq_rpc import RPCClient, RPCServer
@@ -114,6 +115,31 @@ def client(server: RPCServer) -> RPCClient:
     client = RPCClient.get_client(server.address)
     assert client is not None
     return client
+
+
+@pytest.fixture
+def thing(server: RPCServer, client: RPCClient) -> Any:
+    """A proxy of a thing that `server` publishes."""
+    server["thing"] = Thing()
+    return client["thing"]
+
+
+@pytest.fixture
+def other_server() -> Iterator[RPCServer]:
+    """Another server, in another thread."""
+    server = RPCServer(name="other")
+    thread = threading.Thread(target=server.run_forever, name="other server")
+    thread.start()
+    yield server
+    server.close()
+    thread.join(10)
+
+
+@pytest.fixture
+def other_thing(other_server: RPCServer) -> Any:
+    """A proxy of a thing that `other_server` publishes."""
+    other_server["thing"] = Thing()
+    return RPCClient(other_server.address)["thing"]
 
 
 @pytest.fixture(autouse=True)

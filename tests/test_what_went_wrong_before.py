@@ -19,16 +19,9 @@ import psutil
 import pytest
 import zmq
 from conftest import eventually, open_descriptors, settled, with_key
-from things import Thing
 
 from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
 from spawner import ProcessSpawner
-
-
-@pytest.fixture
-def thing(server, client):
-    server["thing"] = Thing()
-    return client["thing"]
 
 
 @pytest.mark.parametrize("frame", [b"garbage", b"\x93\x02\x01", b"\x80pickle", b"{}", b""])

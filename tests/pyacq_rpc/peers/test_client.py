@@ -26,12 +26,6 @@ from pyacq_rpc import (
 from spawner import ProcessSpawner
 
 
-@pytest.fixture
-def thing(server, client):
-    server["thing"] = Thing()
-    return client["thing"]
-
-
 class TestModes:
     def test_a_sync_call_returns_the_result(self, thing):
         assert thing.add(1, 2) == 3

@@ -42,12 +42,6 @@ from spawner import ProcessSpawner
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def thing(server, client):
-    server["thing"] = Thing()
-    return client["thing"]
-
-
 def test_a_cancelled_future_is_done_for_those_who_wait(server, thing):
     blocker = thing.wait(_sync="async")
     future = thing.add(1, 2, _sync="async")

@@ -18,28 +18,6 @@ from pyacq_rpc.session.leases import LOCAL
 from spawner import ProcessSpawner
 
 
-@pytest.fixture
-def thing(server, client):
-    server["thing"] = Thing()
-    return client["thing"]
-
-
-@pytest.fixture
-def other_server():
-    server = RPCServer(name="other")
-    thread = threading.Thread(target=server.run_forever, name="other server")
-    thread.start()
-    yield server
-    server.close()
-    thread.join(10)
-
-
-@pytest.fixture
-def other_thing(other_server):
-    other_server["thing"] = Thing()
-    return RPCClient(other_server.address)["thing"]
-
-
 def test_a_dropped_proxy_releases_its_object(server, thing):
     before = len(server.table)
     made = [thing.make() for _ in range(10)]

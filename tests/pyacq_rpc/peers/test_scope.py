@@ -297,28 +297,6 @@ def test_published_names_are_no_references(server, holder, meet):
 # -- with our own clients, of several threads and processes --------------------
 
 
-@pytest.fixture
-def thing(server, client):
-    server["thing"] = Thing()
-    return client["thing"]
-
-
-@pytest.fixture
-def other_server():
-    server = RPCServer(name="other")
-    thread = threading.Thread(target=server.run_forever, name="other server")
-    thread.start()
-    yield server
-    server.close()
-    thread.join(10)
-
-
-@pytest.fixture
-def other_thing(other_server):
-    other_server["thing"] = Thing()
-    return RPCClient(other_server.address)["thing"]
-
-
 def steal(address, server_id, ref):
     """In another process: make a proxy of a reference, and try it."""
     client = RPCClient(address)

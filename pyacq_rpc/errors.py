@@ -11,6 +11,7 @@ import sys
 
 __all__ = [
     "AccessDenied",
+    "ApplicationQuit",
     "AuthenticationError",
     "CallTimeout",
     "LimitExceeded",
@@ -63,6 +64,13 @@ else:  # `Future.result` raises a TimeoutError of its own
 
 class CallTimeout(RPCError, _FutureTimeout):
     """No answer came within the call's timeout.
+
+    The remote call itself may still run; its late answer is dropped.
+    """
+
+
+class ApplicationQuit(RPCError):
+    """The event loop of a GUI was asked to end while a call of its thread waited.
 
     The remote call itself may still run; its late answer is dropped.
     """

@@ -10,6 +10,8 @@ handlers take what is logged meanwhile all the same.
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -25,9 +27,18 @@ class _LateLogger:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        import logging
-
+        try:
+            import logging
+        except OSError as error:
+            return partial(_say, self._name, error)
         return getattr(logging.getLogger(self._name), attribute)
+
+
+def _say(name: str, why: OSError, message: str, *args: object, **_: object) -> None:
+    """Stand in for a method of a logger where `logging` cannot be read."""
+    # Its user logs that there is no descriptor left, say, and has to go on.
+    said = message % args if args else message
+    sys.stderr.write(f"{name}: {said} (not logged: {why})\n")
 
 
 def getLogger(name: str) -> Logger:  # noqa: N802  # as in `logging`

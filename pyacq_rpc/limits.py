@@ -35,8 +35,9 @@ class Limits(NamedTuple):
         which is also the most that is ever sent from here.
     requests : int
         Requests of one connection that may wait for their turn, along with its
-        other messages; 100,000. What comes beyond that is refused, until none
-        of them waits any more.
+        other messages, or run as tasks of an event loop; 100,000. What comes
+        beyond that is refused, until there are none of them any more. A batch
+        may have as many.
     unsent : int
         Bytes that may wait to be read by one connection; 1 GiB. If there is
         more to send while more than that waits, the client is cut off.

@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import SpawnError
-    from .logs import LogServer, get_log_address, start_log_server
+    from .log_watch import LogWatcher
+    from .logs import LogSender, LogServer, get_log_address, start_log_server
     from .process import ProcessSpawner
     from .template import NodeTemplate
 
 __all__ = [
+    "LogSender",
     "LogServer",
+    "LogWatcher",
     "NodeTemplate",
     "ProcessSpawner",
     "SpawnError",
@@ -18,7 +21,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "LogSender": "logs",
     "LogServer": "logs",
+    "LogWatcher": "log_watch",
     "NodeTemplate": "template",
     "ProcessSpawner": "process",
     "SpawnError": "errors",

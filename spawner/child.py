@@ -12,6 +12,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import lifeline
@@ -34,7 +36,7 @@ def main(config: dict[str, Any]) -> None:
     # as the pipe that ends with the parent.
     lifeline_fd = os.dup(0)
     try:
-        server = _start(config)
+        server, run, end = _start(config)
         lifeline.watch(lifeline_fd, server.close)
     except BaseException:  # noqa: BLE001  # whatever it is, the parent waits to hear of it
         report_error(report_fd)
@@ -43,8 +45,7 @@ def main(config: dict[str, Any]) -> None:
 
     def terminate(signum: int, frame: object) -> None:
         terminated.append(signum)
-        server.close()
-        raise SystemExit  # out of whatever it is doing
+        end()
 
     # It may have been ignored where the parent was started.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -59,13 +60,14 @@ def main(config: dict[str, Any]) -> None:
         else:
             lifeline.ask_kernel(config["parent_pid"])
             _trim()
-        server.run_forever()
+        run()
     if terminated:
         sys.exit(128 + terminated[0])
 
 
-def _start(config: dict[str, Any]) -> Any:
-    from pyacq_rpc import RPCServer
+def _start(config: dict[str, Any]) -> tuple[Any, Callable[[], object], Callable[[], object]]:
+    """Make a server; return it, what serves until it is asked to close, and what ends that."""
+    import pyacq_rpc
     from pyacq_rpc.peers.runtime import current
     from pyacq_rpc.transport.keys import Key
 
@@ -81,11 +83,32 @@ def _start(config: dict[str, Any]) -> Any:
         import logging
 
         logging.getLogger().setLevel(config["log_level"])
-    server = RPCServer(config["address"], name=name)
+    server: Any
+    if config["qt"]:
+        from pyacq_rpc.qt.node import GuiNode
+
+        node = GuiNode(name)
+        server = pyacq_rpc.QtRPCServer(config["address"], name=name)
+        run, end = partial(node.run, server), partial(node.terminate, server)
+    elif config["asyncio"]:
+        from pyacq_rpc.loops.async_node import AsyncNode
+
+        loop = AsyncNode()
+        server = pyacq_rpc.RPCServer(config["address"], name=name)
+        run, end = partial(loop.run, server), partial(loop.terminate, server)
+    else:
+        server = pyacq_rpc.RPCServer(config["address"], name=name)
+        run, end = server.run_forever, partial(_terminate, server)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    return server
+    return server, run, end
+
+
+def _terminate(server: Any) -> None:
+    """End from within a signal handler, out of whatever it is doing."""
+    server.close()
+    raise SystemExit
 
 
 def _trim() -> None:

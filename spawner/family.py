@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pyacq_rpc.peers.runtime import Runtime
 
-from . import logs
+from .open_logs import close_at_exit
 
 if TYPE_CHECKING:
     from .process import ProcessSpawner
@@ -84,7 +84,7 @@ class Family:
         self._templates: set[NodeTemplate] = set()
         self._lock = threading.Lock()
         self._launcher: Launcher | None = None
-        logs.close_at_exit(runtime)  # after the nodes, which log until they end
+        close_at_exit(runtime)  # after the nodes, which log until they end
         runtime.at_exit(self.stop)
 
     @property
@@ -106,6 +106,10 @@ class Family:
     def discard(self, node: ProcessSpawner) -> None:
         """Forget a node that has ended."""
         self._running.discard(node)
+
+    def running(self) -> list[ProcessSpawner]:
+        """Return the nodes that were started, and are not known to have ended."""
+        return sorted(self._running, key=lambda node: node.name)
 
     def add_template(self, template: NodeTemplate) -> None:
         """Note a template that has been started."""

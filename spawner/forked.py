@@ -30,6 +30,9 @@ ORDER = b"f"
 _LOOK_INTERVAL = 0.5
 """Seconds after which a wait looks again, lest the channel was closed as it began."""
 
+_END_TIMEOUT = 1.0
+"""Seconds that a process may take from the closing of its descriptors to its end."""
+
 DESCRIPTORS = 6
 """How many: stdin, stdout, stderr, the pipe for its report, its configuration, the channel."""
 
@@ -131,6 +134,8 @@ class ForkedProcess:
                 return None
             except OSError:
                 code = b""
+            if not code:
+                self._see_it_end()
             self.returncode = int(code) if code else UNKNOWN_EXIT_CODE
         self._on_end(self)
         return self.returncode
@@ -152,6 +157,21 @@ class ForkedProcess:
             if fd >= 0:  # else somebody has just seen the end
                 wait_readable([fd], min(left, _LOOK_INTERVAL))
         return code
+
+    def _see_it_end(self) -> None:
+        """Wait until a process whose descriptors are closed is gone.
+
+        It closes them a moment before it ends, and its template, which would have
+        seen the end, is not there.
+        """
+        if not hasattr(os, "pidfd_open"):
+            return
+        with contextlib.suppress(OSError):  # it is gone, or the kernel does not have these
+            fd = os.pidfd_open(self.pid)
+            try:
+                wait_readable([fd], _END_TIMEOUT)
+            finally:
+                os.close(fd)
 
     def send_signal(self, signum: int) -> None:
         """Send it a signal, if it still runs."""

@@ -7,30 +7,29 @@ when the way is congested a sender waits a little, then drops and says so.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
-import json
 import logging
-import math
 import sys
 import threading
 import time
-import weakref
 from types import TracebackType
-from typing import Any
 
 import zmq
 
 from pyacq_rpc.peers.runtime import Runtime, current
 from pyacq_rpc.transport.keys import be_client, be_server
 from pyacq_rpc.transport.sockets import endpoint, listen
-from pyacq_rpc.transport.waiting import Waker, wait_readable
+from pyacq_rpc.transport.waiting import wait_readable
+
+from .log_records import note, write_record
+from .log_thread import LogThread
+from .log_watchers import WATCH, Watchers
+from .open_logs import OpenLogs
 
 __all__ = [
     "LogSender",
     "LogServer",
-    "close_at_exit",
     "get_log_address",
     "send_to",
     "start_log_server",
@@ -48,66 +47,11 @@ QUIET_TIME = 0.3
 CLOSING_TIME = 3.0
 """Seconds after which it closes even if records keep coming."""
 
+LINGER = 500
+"""Milliseconds for which a closed server goes on passing records to watchers."""
+
 REORDER_DELAY = 0.1
 """Seconds that a record is held back for earlier ones from other processes."""
-
-_REQUIRED: dict[str, type] = {"name": str, "msg": str, "levelno": int, "created": float}
-"""What every record has, of these very types."""
-
-_OPTIONAL: dict[str, type] = {
-    "levelname": str,
-    "pathname": str,
-    "lineno": int,
-    "funcName": str,
-    "process": int,
-    "processName": str,
-    "thread": int,
-    "threadName": str,
-    "hostName": str,
-    "exc_text": str,
-}
-"""What a record may have besides, or None instead of it; anything else is left out."""
-
-_COPIED = [
-    "name",
-    "levelno",
-    "levelname",
-    "pathname",
-    "lineno",
-    "funcName",
-    "created",
-    "process",
-    "thread",
-    "threadName",
-]
-
-
-class _Open:
-    """What of this process has to be closed at exit."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._senders: weakref.WeakSet[LogSender] = weakref.WeakSet()
-        self._servers: weakref.WeakSet[LogServer] = weakref.WeakSet()
-        runtime.at_exit(self.close)
-
-    def add(self, thing: LogSender | LogServer) -> None:
-        """Have it closed at exit, unless it was collected before."""
-        if isinstance(thing, LogSender):
-            self._senders.add(thing)
-        else:
-            self._servers.add(thing)
-
-    def close(self) -> None:
-        """Close the senders first: they may send to the servers."""
-        for sender in list(self._senders):
-            sender.close()
-        for server in list(self._servers):
-            server.close()
-
-
-def close_at_exit(runtime: Runtime) -> None:
-    """Have senders and servers closed after whatever is told to end at exit from now on."""
-    runtime.attachment(_Open)
 
 
 class LogSender(logging.Handler):
@@ -128,9 +72,9 @@ class LogSender(logging.Handler):
         self._host = socket.gethostname()
         self._process_name = process_name
         self._dropped = 0
-        self._socket: zmq.Socket[bytes] | None = current().context.socket(zmq.PUSH)
+        self._socket: zmq.Socket[bytes] | None = current().context.socket(zmq.DEALER)
         # At once: an open socket keeps the process from exiting.
-        current().attachment(_Open).add(self)
+        current().attachment(OpenLogs).senders.add(self)
         self._socket.sndhwm = QUEUE_LENGTH
         self._socket.sndtimeo = PATIENCE_MS
         self._socket.linger = 2000
@@ -146,7 +90,7 @@ class LogSender(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; its message and its traceback travel as text."""
         try:
-            text = self._serialize(record)
+            text = write_record(record, self._host, self._process_name)
         except Exception:  # noqa: BLE001  # a record whose arguments do not fit its message, say
             self.handleError(record)
             return
@@ -159,8 +103,9 @@ class LogSender(logging.Handler):
             return
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            note = f"{dropped} log records were dropped here: the log server did not keep up"
-            self.emit(logging.LogRecord(__name__, logging.WARNING, __file__, 0, note, (), None))
+            self.emit(
+                note(f"{dropped} log records were dropped here: the log server did not keep up")
+            )
 
     def close(self) -> None:
         """Send what is queued, and close."""
@@ -170,19 +115,8 @@ class LogSender(logging.Handler):
             sender.close()
         super().close()
 
-    def _serialize(self, record: logging.LogRecord) -> bytes:
-        fields = {field: getattr(record, field) for field in _COPIED}
-        fields["msg"] = record.getMessage()
-        fields["hostName"] = self._host
-        fields["processName"] = self._process_name
-        if record.exc_info and not record.exc_text:
-            fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
-        else:
-            fields["exc_text"] = record.exc_text
-        return json.dumps(fields).encode("ascii")
 
-
-class LogServer:
+class LogServer(LogThread):
     """Receives log records, and hands them to `logging` in order of time.
 
     Parameters
@@ -195,7 +129,9 @@ class LogServer:
     Attributes
     ----------
     address : str
-        What the senders have to be told.
+        What the senders have to be told; a `LogWatcher` too.
+    logger : logging.Logger or None
+        What gets all records.
 
     Examples
     --------
@@ -205,7 +141,6 @@ class LogServer:
     """
 
     def __init__(self, logger: logging.Logger | None = None, address: str | None = None) -> None:
-        self._logger = logger
         self._directory: str | None = None
         if address is None:
             if zmq.has("ipc"):
@@ -215,45 +150,24 @@ class LogServer:
                 address = f"ipc://{self._directory}/log"
             else:
                 address = "tcp://127.0.0.1:*"
-        self._socket = current().context.socket(zmq.PULL)
-        self._socket.rcvhwm = QUEUE_LENGTH
-        self._socket.linger = 0
-        key = current().keys.for_server(address)
-        if key is not None:
-            be_server(self._socket, key)
-        listen(self._socket, address)
+        self._socket = current().context.socket(zmq.ROUTER)
+        self._socket.rcvhwm = self._socket.sndhwm = QUEUE_LENGTH
+        self._socket.linger = LINGER
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a watcher is gone or slow
+        self._watchers = Watchers(self._socket)
+        try:
+            key = current().keys.for_server(address)
+            if key is not None:
+                be_server(self._socket, key)
+            listen(self._socket, address)
+        except BaseException:
+            self._socket.close(linger=0)
+            self._remove_directory()
+            raise
         self.address = endpoint(self._socket)
         self._order = itertools.count()
-        self._held: list[tuple[float, int, logging.LogRecord]] = []
-        self._closing = False
-        self._waker = Waker()
-        self._thread = threading.Thread(target=self._run, name="pyacq-rpc logs", daemon=True)
-        self._thread.start()
-        current().attachment(_Open).add(self)
-
-    def __enter__(self) -> LogServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Hand on everything that has arrived, and stop."""
-        if self._closing:
-            return
-        self._closing = True
-        self._waker.wake()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(5.0)
-
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closing
+        self._held: list[tuple[float, int, logging.LogRecord, bytes]] = []
+        super().__init__(logger, "pyacq-rpc logs")
 
     def _run(self) -> None:
         while not self._closing:
@@ -265,7 +179,9 @@ class LogServer:
         self._receive_the_rest()
         self._hand_on(float("inf"))
         self._socket.close()
-        self._waker.close()
+        self._remove_directory()
+
+    def _remove_directory(self) -> None:
         if self._directory is not None:
             import shutil
 
@@ -286,47 +202,20 @@ class LogServer:
         """Take what has arrived, a queue's length at most."""
         for count in range(QUEUE_LENGTH):
             try:
-                data = self._socket.recv(zmq.DONTWAIT)
+                identity, *frames = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return count > 0
-            try:
-                record = logging.makeLogRecord(_checked(json.loads(data)))
-            except Exception as error:  # noqa: BLE001  # RecursionError, for one; the rest goes on
-                with contextlib.suppress(Exception):  # a handler of ours
-                    logging.getLogger(__name__).warning("dropped a malformed log record: %s", error)
-                continue
-            heapq.heappush(self._held, (record.created, next(self._order), record))
+            if frames == [WATCH]:
+                self._watchers.add(identity)
+            elif (record := self._read(frames)) is not None:
+                heapq.heappush(self._held, (record.created, next(self._order), record, frames[0]))
         return True
 
     def _hand_on(self, until: float) -> None:
         while self._held and self._held[0][0] <= until:
-            record = heapq.heappop(self._held)[2]
-            logger = self._logger or logging.getLogger(record.name)
-            try:
-                logger.handle(record)
-            except Exception:  # whatever it raises, the other records go on
-                with contextlib.suppress(Exception):  # the same one, again
-                    logging.getLogger(__name__).exception("a handler failed on a record")
-
-
-def _checked(fields: Any) -> dict[str, Any]:
-    if not isinstance(fields, dict):
-        raise TypeError("a record is an object")
-    checked: dict[str, Any] = {"args": None}
-    for field, kind in _REQUIRED.items():
-        checked[field] = fields.get(field)
-        if not isinstance(checked[field], kind):
-            raise TypeError(f"its {field} is not of type {kind.__name__}")
-    for field, kind in _OPTIONAL.items():
-        if fields.get(field) is None:
-            continue  # as in a record that was made without it
-        checked[field] = fields[field]
-        if not isinstance(checked[field], kind):
-            raise TypeError(f"its {field} is not of type {kind.__name__}")
-    if not math.isfinite(checked["created"]):  # it has no place in an order of time
-        raise ValueError("its created is not a time")
-    checked["msecs"] = checked["created"] % 1 * 1000
-    return checked
+            _, _, record, data = heapq.heappop(self._held)
+            self._watchers.pass_on(data)
+            self._handle(record)
 
 
 def send_to(address: str, level: int | str | None, process_name: str) -> LogSender:

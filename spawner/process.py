@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyacq_rpc import RPCClient, ServerDisconnected
-from pyacq_rpc.peers.runtime import ServerLink, current
+from pyacq_rpc.peers.links import ServerLink
+from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport import direct
 from pyacq_rpc.transport.sockets import clean_address
 
@@ -54,7 +55,8 @@ class ProcessSpawner(ProcessOwner):
     executable : str, optional
         The Python interpreter; by default the one that runs this process.
     qt : bool
-        Whether to serve in a Qt event loop.
+        Whether it is a GUI: whether its main thread has a ``QApplication`` and
+        a `QtRPCServer`. The node ends when that application is asked to quit.
     env : dict, optional
         Environment variables on top of this process's; None removes one.
     cwd : str or path, optional
@@ -69,6 +71,9 @@ class ProcessSpawner(ProcessOwner):
         What the node is forked from, instead of starting an interpreter. It
         decides about the `executable`, and about such variables in `env` as
         are read only when a process starts.
+    asyncio : bool
+        Whether its main thread has an event loop of asyncio's, in which the calls of
+        ``async def`` functions go on beside each other.
 
     Attributes
     ----------
@@ -106,9 +111,8 @@ class ProcessSpawner(ProcessOwner):
         output: str | None = None,
         start_timeout: float = START_TIMEOUT,
         template: NodeTemplate | None = None,
+        asyncio: bool = False,
     ) -> None:
-        if qt:
-            raise NotImplementedError("qt=True needs QtRPCServer, which this version does not have")
         self._family = current().attachment(Family)
         self.name = name or self._family.new_name()
         self._log_addr = clean_address(log_addr) if log_addr else get_log_address()
@@ -118,6 +122,8 @@ class ProcessSpawner(ProcessOwner):
             raise ValueError(f"output is one of {', '.join(_OUTPUTS)}; not {output!r}")
         if output == "log" and not self._log_addr:
             raise ValueError("output='log' needs a log server; call spawner.start_log_server()")
+        if qt and asyncio:
+            raise ValueError("a node has one event loop: that of Qt's, or one of asyncio's")
         if log_level is None and self._log_addr:
             log_level = logging.getLogger().getEffectiveLevel()
         self._link: ServerLink | None = None
@@ -133,6 +139,8 @@ class ProcessSpawner(ProcessOwner):
             "log_addr": self._log_addr,
             "log_level": log_level,
             "key": [*map(bytes.decode, key[:3]), key.path],
+            "qt": bool(qt),
+            "asyncio": bool(asyncio),
         }
         starter: Starter
         if template is None:
@@ -148,7 +156,7 @@ class ProcessSpawner(ProcessOwner):
             self._family.add(self)
             report = self._process.await_report(start_timeout)
             self.address: str = report["address"]
-            self._link = current().link(self.address, report["server_id"])
+            self._link = current().links.link(self.address, report["server_id"])
             self._link.name = self.name
         except BaseException:
             self._process.cancel()
@@ -256,7 +264,7 @@ class ProcessSpawner(ProcessOwner):
                 return
             self._family.discard(self)
             if self._link is not None:
-                current().server_ended(self._link)
+                current().links.server_ended(self._link)
             self._process.give_back()
             if self._link is not None and self.proc.returncode:
                 _remove_sockets()  # it may not have had the time to

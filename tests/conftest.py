@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,10 +27,30 @@ from pyacq_rpc.transport.keys import KEY_VARIABLE, be_client, key_path, user_key
 
 # In the environment, since nodes and other programs that the tests start need it too.
 _keys = tempfile.TemporaryDirectory(prefix="pyacq-rpc-test-key-")
+atexit.register(_keys.cleanup)
 os.environ[KEY_VARIABLE] = os.path.join(_keys.name, "key")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: much of what is tested here is waiting."""
+    return 2 * (len(psutil.Process().cpu_affinity()) if psutil.LINUX else psutil.cpu_count())
+
+
+# For the tests with Qt: no windows, and the binding that is the default.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_API", "pyqt5")
+
 collect_ignore = ["fuzz/guided.py"]  # needs atheris, which is installed by hand
+
+
+def pytest_collection_finish() -> None:
+    """Leave what pytest has made of all tests out of the collections that the tests ask for."""
+    # Who registers something with it when it is imported is asked for referrers, and what is
+    # frozen is none.
+    import hypothesis  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
@@ -38,6 +61,11 @@ def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def collected(*references: weakref.ref[Any]) -> bool:
+    """Wait until they have died; what a thread just has in hand survives a collection."""
+    return eventually(lambda: gc.collect() >= 0 and all(seen() is None for seen in references))
 
 
 def with_key(socket: zmq.Socket[Any]) -> zmq.Socket[Any]:
@@ -53,6 +81,21 @@ def open_descriptors() -> dict[int, str]:
         with contextlib.suppress(OSError):  # the one that listed them
             found[int(fd)] = os.readlink(f"/proc/self/fd/{fd}")
     return found
+
+
+def painters() -> list[str]:
+    """The descriptors of the threads with which Qt 6 paints, and which it keeps for 30 s."""
+    found = []
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm") as file:
+            if file.read().strip() == "Thread (pooled)":
+                found.append("anon_inode:[eventfd]")
+    return found
+
+
+def pythons_threads() -> list[threading.Thread]:
+    """The threads of this process, but for Qt's, which Python never forgets before 3.13."""
+    return [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
 
 
 def settled(client: RPCClient) -> bool:
@@ -71,10 +114,26 @@ def pyzmq_collector() -> None:
         one.recv()
 
 
+@pytest.fixture
+def app() -> Iterator[Any]:
+    """The one application that a process may have; widgets end in its thread."""
+    from qtpy import QtWidgets
+
+    app = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["tests"])
+    app.setQuitOnLastWindowClosed(False)
+    gc.disable()
+    yield app
+    gc.collect()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test that leaves a thread, a child process or a descriptor."""
-    threads = set(threading.enumerate())
+    is_marked = request.node.get_closest_marker("qt") is not None
+    if is_marked or "qt" in request.path.parts or "app" in request.fixturenames:
+        request.getfixturevalue("app")  # before we look: it stays
+    threads = set(pythons_threads())
     descriptors = open_descriptors()
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
@@ -82,10 +141,14 @@ def nothing_is_left() -> Iterator[None]:
     pyacq_rpc.reset()
 
     def new_threads() -> list[threading.Thread]:
-        return list(set(threading.enumerate()) - threads)
+        return list(set(pythons_threads()) - threads)
 
     def new_descriptors() -> list[str]:
-        return [what for fd, what in open_descriptors().items() if descriptors.get(fd) != what]
+        found = [what for fd, what in open_descriptors().items() if descriptors.get(fd) != what]
+        for what in painters():
+            if what in found:
+                found.remove(what)
+        return found
 
     def new_children() -> list[str]:
         now = psutil.Process().children(recursive=True)
@@ -95,6 +158,14 @@ def nothing_is_left() -> Iterator[None]:
         gc.collect()
     for what in (new_threads, new_descriptors, new_children):
         assert eventually(lambda what=what: not what(), 5.0), f"left behind: {what()}"
+
+
+@pytest.fixture
+def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test's own directory for sockets and for what lists servers, with a short name."""
+    with tempfile.TemporaryDirectory(prefix="pyacq-rpc-test-") as directory:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        yield Path(directory)
 
 
 @pytest.fixture
@@ -146,9 +217,14 @@ def other_thing(other_server: RPCServer) -> Any:
 def doctest_names(doctest_namespace: dict[str, object]) -> None:
     """What the examples in docstrings may use without importing it."""
     from pyacq_rpc.peers.background import start_background
+    from pyacq_rpc.transport.listed import listed_servers
     from spawner.logs import LogSender, LogServer
 
-    doctest_namespace.update({name: getattr(pyacq_rpc, name) for name in pyacq_rpc.__all__})
+    names = [name for name in pyacq_rpc.__all__ if name != "QtRPCServer"]  # without Qt
+    doctest_namespace.update({name: getattr(pyacq_rpc, name) for name in names})
     doctest_namespace.update(
-        start_background=start_background, LogSender=LogSender, LogServer=LogServer
+        start_background=start_background,
+        LogSender=LogSender,
+        LogServer=LogServer,
+        listed_servers=listed_servers,
     )

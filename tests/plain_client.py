@@ -15,7 +15,7 @@ from conftest import with_key
 from pyacq_rpc.transport.direct import connect_direct
 from pyacq_rpc.transport.stream import Stream
 from pyacq_rpc.wire.codecs import codec_named
-from pyacq_rpc.wire.messages import Hello, Message, Move, Reference, Request, Welcome
+from pyacq_rpc.wire.messages import Goodbye, Hello, Message, Move, Reference, Request, Welcome
 
 
 def no_reference(obj: object) -> Reference:
@@ -185,3 +185,13 @@ def _host_and_port(address: str) -> tuple[str, int]:
 def half_open(address: str) -> socket.socket:
     """Connect to a server's port and say nothing."""
     return socket.create_connection(_host_and_port(address))
+
+
+def last(client: PlainClient) -> Message | None:
+    """Return the last message that a client gets."""
+    found = None
+    while (message := client.receive(2.0)) is not None:
+        found = message
+        if isinstance(found, Goodbye):
+            break
+    return found

@@ -12,6 +12,15 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 
+OCCUPATIONS = {
+    "idle": "pass",
+    "busy": "node._import('time').sleep(60, _sync='off')",
+    # A regular expression that takes for ever, and never gives the GIL back.
+    "holding the GIL": "node._import('re').match('(a*)*b', 'a' * 60, _sync='off')",
+    "ignoring SIGTERM": "node._import('signal').signal(15, 1)",
+}
+"""What a `node` is made to do, when its parent is killed."""
+
 
 def gone(pid: int) -> bool:
     """Whether a process has ended, reaped or not."""

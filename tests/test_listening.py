@@ -22,6 +22,7 @@ ALLOWED = {
     "pyacq_rpc/transport/gate.py": "within the process: asked by libzmq itself",
     "pyacq_rpc/transport/direct.py": "a Unix socket in a private directory",
     "pyacq_rpc/transport/addresses.py": "a probe that does not listen",
+    "pyacq_rpc/session/checked.py": "no socket: arguments are bound to a signature",
 }
 """Where a socket is given an address, and why that is safe."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from ..errors import ServerDisconnected
 from ..session.proxy import ObjectProxy
 from .local import as_for_send
 
-__all__ = ["Actions"]
+__all__ = ["Actions", "BlockingActions"]
+
+T = TypeVar("T")
 
 _TRY_THE_NAME = (
-    "use client[name], and catch KeyError, whose message lists the names that are published"
+    "client.keys() lists the names that are published, and client[name] raises KeyError for others"
 )
 
 
@@ -25,15 +27,23 @@ class Actions(abc.ABC):
     def send(self, action: str, opts: dict[str, Any] | None = None, *args: Any, **kwds: Any) -> Any:
         """Send a request; see `RPCClient.send`."""
 
-    @abc.abstractmethod
-    def disconnected(self) -> bool:
-        """Whether the server is gone, or this client closed."""
-
     def __getitem__(self, name: str) -> Any:
         return self.send("get_item", {"name": name})
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self.send("set_item", {"name": name, "value": value}, sync="sync")
+        self.send("set_item", {"name": name, "value": value}, sync="now")
+
+    def set_item(self, name: str, value: Any, **kwds: Any) -> Any:
+        """Publish an object under a name, as ``client[name] = value`` does.
+
+        Parameters
+        ----------
+        name : str
+        value : object
+        **kwds
+            Passed to `send`.
+        """
+        return self.send("set_item", {"name": name, "value": value}, **kwds)
 
     def __contains__(self, name: object) -> bool:
         raise TypeError(f"a client cannot be searched; {_TRY_THE_NAME}")
@@ -60,7 +70,7 @@ class Actions(abc.ABC):
             Passed to `send`.
         """
         opts = {"obj": obj._target, "args": list(args or ()), "kwargs": dict(kwargs or {})}
-        return self.send("call_obj", opts, holding=obj._lease, **kwds)
+        return self.send("call_obj", opts, about=obj, **kwds)
 
     def get_obj(self, obj: ObjectProxy, **kwds: Any) -> Any:
         """Return a copy of a remote object, or a proxy if it has no value form.
@@ -71,7 +81,7 @@ class Actions(abc.ABC):
         **kwds
             Passed to `send`.
         """
-        return self.send("get_obj", {"obj": obj._target}, holding=obj._lease, **kwds)
+        return self.send("get_obj", {"obj": obj._target}, about=obj, **kwds)
 
     def transfer(self, obj: Any, **kwds: Any) -> Any:
         """Send an object to the server and return a proxy to it there.
@@ -99,7 +109,7 @@ class Actions(abc.ABC):
             Passed to `send`.
         """
         opts = {"obj_id": obj._obj_id, "ref_id": obj._ref_id}
-        return self.send("delete", opts, holding=obj._lease, **kwds)
+        return self.send("delete", opts, about=obj, **kwds)
 
     def _import(self, module: str, **kwds: Any) -> Any:
         """Import a module over there and return a proxy to it.
@@ -121,9 +131,58 @@ class Actions(abc.ABC):
         """
         return self.send("import", {"module": module}, **as_for_send(kwds))
 
-    def ping(self, sync: str = "sync", **kwds: Any) -> Any:
+    def ping(self, sync: str | None = None, **kwds: Any) -> Any:
         """Return ``'pong'`` from the server."""
         return self.send("ping", sync=sync, **kwds)
+
+
+class BlockingActions(Actions):
+    """What takes more than a request, for whoever waits for the answer to each."""
+
+    @abc.abstractmethod
+    def disconnected(self) -> bool:
+        """Whether the server is gone, or this client closed."""
+
+    # Not ``type[T]``: mypy takes no Protocols and abstract classes for that.
+    def get(self, name: str, cls: Callable[..., T], *, check: bool = False) -> T:
+        """Return what is published under a name, for type checkers as an object of a class.
+
+        Parameters
+        ----------
+        name : str
+        cls, check
+            As of `ObjectProxy.as_type`. What has a value form arrives as such, and is returned
+            as it is.
+
+        Returns
+        -------
+        cls
+            For checkers.
+
+        Raises
+        ------
+        KeyError
+            If nothing is published under the name.
+        TypeError
+            If `cls` is no class.
+
+        Examples
+        --------
+        >>> import queue
+        >>> server = start_background("example")
+        >>> server["jobs"] = queue.Queue()
+        >>> jobs = RPCClient(server.address).get("jobs", queue.Queue, check=True)
+        >>> jobs.put("first")
+        >>> jobs.put("second", blok=False)
+        Traceback (most recent call last):
+            ...
+        TypeError: Queue.put(item, block=True, timeout=None): got an unexpected keyword argument...
+        """
+        found = self[name]
+        if isinstance(found, ObjectProxy):
+            return found.as_type(cls, check=check)
+        value: T = found
+        return value
 
     def measure_clock_diff(self, rounds: int = 10) -> float:
         """Measure how far the server's clock is ahead of this one.
@@ -142,7 +201,7 @@ class Actions(abc.ABC):
         for _ in range(rounds):
             before = time.time()
             start = time.perf_counter()
-            theirs = self.send("time")
+            theirs = self.send("time", sync="sync")
             took = time.perf_counter() - start
             best = min(best, (took, theirs - (before + took / 2)))
         return best[1]

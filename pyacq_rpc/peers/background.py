@@ -23,7 +23,7 @@ def start_background(name: str) -> ServerCore:
     >>> RPCClient(server.address).ping()
     'pong'
     """
-    server = ServerCore(name=name)
+    server = ServerCore(name=name, listed=False)  # for callbacks: nobody looks for it
     ready = threading.Event()
 
     def run() -> None:

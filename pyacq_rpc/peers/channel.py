@@ -1,4 +1,4 @@
-"""A client's connection: its socket, its monitor, and the leases that came over it.
+"""A client's connection: its socket, its monitor, and what arrives.
 
 The socket is only touched under the lock, from whichever thread. Its
 descriptor is edge-triggered: any use of the socket may swallow the edge that
@@ -17,7 +17,6 @@ import contextlib
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,9 +26,6 @@ import zmq
 from ..errors import AuthenticationError, LimitExceeded, ServerDisconnected
 from ..late_logging import getLogger
 from ..limits import LEAST_MESSAGE, Limits
-from ..session.leases import new_token
-from ..session.proxy import Lease
-from ..session.tokens import token_of_claimer, token_of_holder
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect, new_dealer
@@ -37,6 +33,7 @@ from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
+from .lease_holder import LeaseHolder
 from .runtime import current
 from .sizes import too_large
 from .unsent import GATHERING
@@ -68,8 +65,14 @@ def _why_refused(failures: collections.Counter[int]) -> str | None:
     return None
 
 
+MOVING = 1.0
+"""Seconds to wait for the I/O thread to take the direct road, before what is next is sent."""
+
 LAST_WORD = 50
 """Milliseconds to wait for why a server has ended the direct road, if it is still there."""
+
+
+_pop_first: Callable[[collections.deque[Any]], Any] = collections.deque.popleft
 
 
 class Receiver(Protocol):
@@ -87,6 +90,9 @@ class Receiver(Protocol):
     def received(self) -> None:
         """Something was done: whoever waits should look again."""
 
+    def losing(self) -> list[Channel]:
+        """The server is gone, which nobody can see yet; return what is lost with this channel."""
+
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone, and the channel closed."""
 
@@ -98,7 +104,7 @@ class Receiver(Protocol):
 
 
 class Channel:
-    """A connection to one server; also where leases from there are at home.
+    """A connection to one server.
 
     Parameters
     ----------
@@ -110,8 +116,12 @@ class Channel:
 
     Attributes
     ----------
-    peer : str
+    name : PeerName
         What this process calls itself towards the server.
+    peer : str
+        The same, as it is written.
+    holder : LeaseHolder
+        Of the leases that came over this connection.
     server : str
         What the server is called in messages: its name, once it has told it,
         and its address.
@@ -128,6 +138,11 @@ class Channel:
         Whether the server is in this process.
     limits : Limits or None
         What the server takes, once it has told.
+    bytes_sent, bytes_received : int
+        Of requests, and of all messages of the server.
+    sends : int
+        How many messages `send` has passed on. If an interrupt ends it, this tells whether
+        before or after that.
     """
 
     def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
@@ -136,20 +151,18 @@ class Channel:
         self.gone: ServerDisconnected | None = None
         self.closed = False
         self.limits: Limits | None = None
+        self.bytes_sent = 0
+        self.sends = 0
+        self.bytes_received = 0
         self._largest = 0  # bytes of a message that was sent before these were known
         self._runtime = runtime
         self._codec = codec
         self._receiver = receiver
         self._lock = threading.RLock()
-        self._released: collections.deque[str] = collections.deque()
-        self._release_noted = False
         self._server_closed = False
         self._farewell: str | None = None
         self._connected = address.startswith("inproc:")
         self._refused = False
-        self._leases_opened = 0
-        self._leases_released = 0
-        self._adopted: weakref.WeakKeyDictionary[Lease, Lease] | None = None  # mostly none
         # Messages, and at the end what has become of the server.
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
@@ -166,20 +179,25 @@ class Channel:
         self._socket_fd = int(self._socket.fd)
         self._stream: Stream | None = None
         self._moved = False  # whether the server's messages come over the stream, too
+        self._torn = False  # whether one of the socket's may have been lost
+        self._unseen = False  # whether the stream may hold what it has read
         self.fds = [self._socket_fd]
         self._last_soon = 0.0
         self.in_process = address.startswith("inproc:")
         self.monitor_fd = self._monitor.fd
-        self.peer = runtime.peer_name(address)
+        self.name = runtime.links.peer_name(address)
+        self.peer = self.name.text
+        self._elsewhere = partial(runtime.links.note, address, self.name)
+        self.holder = LeaseHolder(runtime, self.peer, self, self._elsewhere)
         info = {"direct": True} if runtime.direct else {}
         self._put(messages.Hello(messages.VERSION, self.peer, info))
         runtime.watcher.add(self)
 
-    def send(self, frames: list[Any], soon: bool = False) -> None:
+    def send(self, frames: list[Any], soon: bool = False, held: bool = False) -> None:
         """Send a message, and deliver what has arrived meanwhile.
 
         With `soon` it may wait a moment for others to come, if others came
-        just before.
+        just before. With `held` it may wait for `flush`, which is the caller's to call.
 
         Raises
         ------
@@ -193,20 +211,29 @@ class Channel:
         with self._lock:
             if self.closed:
                 raise self.reason()
-            if self._released:
+            if self.holder.released:
                 self._put_releases()
+            self.bytes_sent += len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
             stream = self._stream
             if stream is not None:
-                if soon:
-                    last, now = self._last_soon, time.monotonic()
-                    self._last_soon = now
-                    if now - last < GATHERING and now - stream.flushed < GATHERING:
-                        stream.send_soon(frames)
+                taken = stream.taken
+                try:
+                    if held:
+                        stream.gather(frames)
                         return
-                stream.send(frames)
+                    if soon:
+                        last, now = self._last_soon, time.monotonic()
+                        self._last_soon = now
+                        if now - last < GATHERING and now - stream.flushed < GATHERING:
+                            stream.send_soon(frames)
+                            return
+                    stream.send(frames)
+                finally:
+                    self.sends += stream.taken - taken
                 return
             try:
                 self._frames.send(frames)
+                self.sends += 1
             except zmq.Again:  # over inproc the other end is gone at once
                 self._connected = False
             self._read()
@@ -231,6 +258,25 @@ class Channel:
 
     def move(self, path: str, token: str) -> None:
         """Take the direct road to the server from now on, if it can be reached that way."""
+        watcher = self._runtime.watcher
+        if watcher.is_current():
+            self._move(path, token)
+            return
+        moving = threading.Lock()  # not an Event, whose own lock an interrupt may leave taken
+        moving.acquire()
+
+        def move() -> None:
+            try:
+                self._move(path, token)
+            finally:
+                moving.release()
+            self.deliver()  # or whoever waits for what was read just now would wait on
+
+        # An interrupt halfway would leave the server with a road that nobody takes.
+        watcher.do(move)
+        moving.acquire(timeout=MOVING)
+
+    def _move(self, path: str, token: str) -> None:
         with self._lock:
             if self.closed or self._stream is not None:
                 return
@@ -240,6 +286,8 @@ class Channel:
                 self._put(messages.Move(token))
                 self._runtime.attend(stream, self._lock)
                 self._stream = stream
+                if self._torn:
+                    self._look_at_both()
                 self._read()
 
     def moved(self) -> None:
@@ -259,8 +307,8 @@ class Channel:
     def note(self, message: messages.Message) -> None:
         """Send a message that has no answer, from any thread.
 
-        If this channel has closed, another one of this process to the same
-        server will do: the books are kept for processes.
+        If this channel has closed, another one by the same name will do: the
+        books are kept for processes.
         """
         if self._is_parents():
             current().client_at(self.address).channel.note(message)
@@ -272,10 +320,18 @@ class Channel:
                 self._read()
         if not closed:
             self.deliver()
-        elif self.gone is None:
-            other = self._runtime.any_channel(self.address)
-            if other is not None:
-                other.note(message)
+        else:
+            self._elsewhere(message)
+
+    def send_releases(self) -> bool:
+        """Send what the holder of the leases has in ``released``; False if this has closed."""
+        with self._lock:
+            closed = self.closed
+            if self.holder.released and not closed:
+                self._put_releases()
+                self._read()
+        self.deliver()
+        return not closed
 
     def overtake(self, message: messages.Message) -> None:
         """Send a message that need not wait for those before it."""
@@ -292,9 +348,17 @@ class Channel:
             self._read()
         return self.deliver()
 
+    def road(self) -> str:
+        """Return what requests go over: ``'direct'`` or ``'zmq'``."""
+        return "zmq" if self._stream is None else "direct"
+
     def connected(self) -> bool:
         """Whether somebody has been reached at the address."""
         return self._connected
+
+    def accepted(self) -> bool:
+        """Whether somebody there has accepted the connection, but perhaps not this client yet."""
+        return self._monitor.accepted
 
     def server_closed(self) -> None:
         """A server of this process has closed; its last messages are on their way."""
@@ -309,88 +373,6 @@ class Channel:
         if self.gone is not None:
             return type(self.gone)(*self.gone.args)
         return ServerDisconnected(f"this client of {self.server} has been closed")
-
-    # -- leases: see `session.proxy.Home` ------------------------------------
-
-    def open_lease(self, ref: str) -> Lease:
-        """Take up the lease that came with a message of the server."""
-        self._leases_opened += 1
-        return Lease(ref, self)
-
-    def claim(self, ref: str, token: str) -> Lease:
-        """Take up the lease that somebody else has granted."""
-        self.note(messages.Claim(ref, token))
-        self._leases_opened += 1
-        return Lease(ref, self, token)
-
-    def is_known(self, lease: Lease) -> bool:
-        """Whether the server knows of a lease before it gets what is sent here next."""
-        return lease.home is self or not (lease.token or lease.home.peer != self.peer)
-
-    def introduce(self, lease: Lease) -> Lease:
-        """See to it that the server does; return the lease that it then knows of.
-
-        The claim may have gone over the channel of another thread, and still
-        be on its way. And a server that is known by two addresses, or whose
-        own process holds the lease, or the parent of a fork, takes those for
-        different peers: then the one hands it on to the other.
-        """
-        if lease.home.peer == self.peer:
-            token = lease.token
-            if token:
-                self.note(messages.Claim(lease.ref, token))
-            return lease
-        if self._adopted is None:
-            self._adopted = weakref.WeakKeyDictionary()
-        adopted = self._adopted.get(lease)
-        if adopted is None:
-            token = lease.home.grant(lease)
-            adopted = self._adopted[lease] = self.claim(lease.ref, token)
-        return adopted
-
-    def grant(self, lease: Lease) -> str:
-        """Grant one more lease of what `lease` holds; return the token that claims it."""
-        name, claimed_with = new_token(), lease.token
-        if claimed_with:
-            token = token_of_claimer(name, claimed_with)
-        else:
-            token = token_of_holder(name, lease.ref, self.peer)
-        self.note(messages.Grant(lease.ref, token))
-        return token
-
-    def withdraw(self, token: str) -> None:
-        """Forget a grant that nobody will claim."""
-        self.note(messages.Withdraw(token))
-
-    def release(self, ref: str) -> None:
-        """Note that a lease is over; called by ``Lease.__del__``, never blocks."""
-        if self._is_parents():
-            return
-        self._released.append(ref)
-        if not self._release_noted:
-            self._release_noted = True
-            self._runtime.watcher.note_release(self)
-
-    def flush_releases(self) -> None:
-        """Tell the server about the leases that are over."""
-        self._release_noted = False
-        with self._lock:
-            closed = self.closed
-            if self._released and not closed:
-                self._put_releases()
-                self._read()
-        self.deliver()
-        if closed and self._released:
-            # If no other channel of this process is open, the server has
-            # taken the leases back already.
-            refs = self._take_released()
-            other = self._runtime.any_channel(self.address)
-            if other is not None and self.gone is None:
-                other.note(messages.Release(refs))
-
-    def live_leases(self) -> int:
-        """Number of leases that were opened here and are not over yet."""
-        return self._leases_opened - self._leases_released - len(self._released)
 
     # -- the end ---------------------------------------------------------------
 
@@ -455,14 +437,19 @@ class Channel:
             if self.closed:
                 return
             what = self._farewell or what
+            # Before that is to be seen here: whoever then connects anew is not meant.
+            others = self._receiver.losing()
             kind = AuthenticationError if self._refused else ServerDisconnected
             self.gone = kind(f"{self.server} {what}")
-            self._released.clear()
             if self._stream is not None:
                 self._stream.close()
             self._end()
             self._socket.close(linger=0)
-        self._receiver.lost(self.reason())
+        try:
+            self._receiver.lost(self.reason())
+        finally:
+            for other in others:
+                other.lose(what)
 
     def close(self) -> bool:
         """Say goodbye and close; whether it was open."""
@@ -472,7 +459,7 @@ class Channel:
         with self._lock:
             if self.closed:
                 return False
-            if self._released:
+            if self.holder.released:
                 self._put_releases()
             self._put(messages.Goodbye("client closed"))
             self._end()
@@ -503,12 +490,7 @@ class Channel:
             self._stream.send(frames)
 
     def _put_releases(self) -> None:
-        refs = self._take_released()
-        self._leases_released += len(refs)
-        self._put(messages.Release(refs))
-
-    def _take_released(self) -> list[str]:
-        return [self._released.popleft() for _ in range(len(self._released))]
+        self._put(messages.Release(self.holder.take_released()))
 
     def _read(self) -> None:
         if self.closed:
@@ -517,8 +499,14 @@ class Channel:
             # Answers to what was sent before the move are still to come here,
             # ahead of what comes over the stream.
             self._take_all()
-        elif self._stream is not None:
-            self._stream.receive(self._inbox)
+        if self._stream is not None and (self._moved or self._torn):
+            try:
+                self._stream.receive(self._inbox)
+            except BaseException:  # an interrupt: what it has read does not signal any more
+                self._unseen = True
+                self._runtime.watcher.poke()
+                raise
+            self._unseen = False
             if self._stream.ended:
                 # If it was not to be reached there, the server says why over the socket.
                 self._monitor.wait(LAST_WORD)
@@ -529,10 +517,26 @@ class Channel:
 
     def _take_all(self) -> None:
         inbox = self._inbox
-        while (frames := self._frames.take()) is not None:
-            arrived = [[frame.buffer for frame in frames]]
-            inbox += arrived
-            frames.clear()  # with no call in between: both happen, or neither
+        try:
+            while True:
+                frames = self._frames.take()
+                if frames is None:
+                    break
+                arrived = [[frame.buffer for frame in frames]]
+                inbox += arrived
+                frames.clear()  # with no call in between: both happen, or neither
+        except BaseException:
+            # An interrupt: pyzmq runs signal handlers when it has taken a message, which is
+            # lost then. It may be the one that says that nothing more comes here.
+            self._torn = True
+            self._look_at_both()
+            raise
+
+    def _look_at_both(self) -> None:
+        if self._stream is not None and not self._moved:
+            self.fds = [self._socket_fd, self._stream.fd]
+            self._receiver.received()
+            self._runtime.watcher.poke()
 
     # -- delivering, with no lock held ---------------------------------------------
 
@@ -542,15 +546,25 @@ class Channel:
         An interrupt leaves what it has kept from being done to the next call.
         """
         worked = False
-        while self._inbox or self._effects:
-            self._decode()
+        effects = self._effects
+        while self._inbox or effects:
+            begun: list[Callable[[], object]] = []
             try:
-                effect = self._effects.popleft()
-            except IndexError:
-                break
-            worked = True
-            try:
-                effect()
+                self._decode()
+                try:
+                    begun += map(_pop_first, (effects,))  # kept, whatever happens next
+                except IndexError:
+                    break
+                worked = True
+                begun[0]()
+                del begun[0]
+            except Exception:
+                raise  # done once more, it would fail again
+            except BaseException:  # an interrupt
+                if begun:  # to be done once more, which does no harm
+                    effects.appendleft(begun[0])
+                self._runtime.watcher.poke()  # if nobody waits here, it has to go on
+                raise
             finally:
                 self._receiver.received()
         return worked
@@ -558,19 +572,32 @@ class Channel:
     def _decode(self) -> None:
         # A thread that finds another one decoding need not wait: that one
         # looks again after it has let go.
-        while self._inbox and self._decoding.acquire(blocking=False):
+        inbox, effects = self._inbox, self._effects
+        while inbox:
+            held: list[bool] = []
             try:
-                while self._inbox:
-                    effect = self._effect_of(self._inbox[0])
+                # In one step: an interrupt between taking the lock and noting it
+                # would leave it taken for ever.
+                held += map(self._decoding.acquire, (False,))
+                if not held[0]:
+                    return
+                while True:
+                    if not inbox:
+                        break
+                    effect = self._effect_of(inbox[0])
+                    # No call between these: all of them happen, or none.
                     if effect is not None:
-                        self._effects.append(effect)
-                    self._inbox.popleft()
+                        effects += [effect]
+                    del inbox[0]
+                    self.holder.arriving.clear()
             finally:
-                self._decoding.release()
+                if True in held:
+                    self._decoding.release()
 
     def _effect_of(self, arrived: list[Any] | str) -> Callable[[], object] | None:
         if isinstance(arrived, str):
             return partial(self._lose, arrived)
+        self.bytes_received += len(arrived[0]) if len(arrived) == 1 else sum(map(len, arrived))
         try:
             return self._receiver.receive(arrived)
         except Exception:  # noqa: BLE001  # one bad message must not lose the others
@@ -579,7 +606,7 @@ class Channel:
 
     def signals(self) -> bool:
         """Whether everything that has not been seen to makes one of `fds` readable."""
-        return self._moved and not (self._inbox or self._effects)
+        return self._moved and not (self._inbox or self._effects or self._unseen)
 
     # -- what the I/O thread asks ------------------------------------------------
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CallTimeout, ServerDisconnected
-from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, check_options, check_timeout
+from ..session.options import NO_TIMEOUT_GIVEN, check_options, check_timeout
+from ..session.proxy import Lease, ObjectProxy
 from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
-from .actions import Actions
+from ..wire.messages import URGENT
+from .batching import Batching
 from .conversation import Conversation
 from .future import Future
 from .runtime import current
-from .status import Status, ask_status
+
+if TYPE_CHECKING:
+    from .hooks import HookedCall
 
 __all__ = ["DEFAULT_TIMEOUT", "RPCClient"]
 
@@ -22,7 +27,7 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds that a synchronous call waits unless told otherwise."""
 
 
-class RPCClient(Actions):
+class RPCClient(Batching):
     """Connection of the current thread to an `RPCServer`.
 
     Clients are made when they are needed, by `ProcessSpawner` or by using a
@@ -62,6 +67,8 @@ class RPCClient(Actions):
     1.4142135623730951
     """
 
+    here = False
+
     def __init__(
         self,
         address: str | bytes,
@@ -80,16 +87,20 @@ class RPCClient(Actions):
             self._runtime.keys.give(self.address, key)
         self._connect()
 
-    def _connect(self) -> None:
-        self._conversation = Conversation(
-            self._runtime, self._thread, self.address, self._codec, self._leave_thread
+    def _converse(self) -> Conversation:
+        return Conversation(
+            self._runtime, self._thread, self.address, self._codec, self.leave_thread
         )
+
+    def _connect(self) -> None:
+        self._conversation = self._converse()
         self.channel = self._conversation.channel
+        self._holder = self.channel.holder
         self._thread.made.add(self)
         known = self._thread.clients.get(self.address)
         if known is None or known.closed():
             self._thread.clients[self.address] = self
-        self._runtime.opened(self)
+        self._runtime.links.opened(self)
 
     @staticmethod
     def get_client(address: str | bytes) -> RPCClient | None:
@@ -116,6 +127,11 @@ class RPCClient(Actions):
         self._timeout = timeout
 
     @property
+    def server_name(self) -> str | None:
+        """What the server calls itself, once it has answered."""
+        return self._conversation.server_name
+
+    @property
     def server_id(self) -> str | None:
         """The server's incarnation, once it has answered."""
         return self._conversation.server_id
@@ -133,7 +149,7 @@ class RPCClient(Actions):
         return_type: str | None = None,
         sync: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
-        holding: Lease | None = None,
+        about: ObjectProxy | None = None,
     ) -> Any:
         """Send a request. There is a method for each action; this serves all.
 
@@ -151,8 +167,8 @@ class RPCClient(Actions):
             return None at once and have no answer sent.
         timeout : float or None
             Seconds to wait for the answer, 10 if not given; None: for ever.
-        holding : Lease, optional
-            Of the object that the request is about, kept alive until it has arrived.
+        about : ObjectProxy, optional
+            What the request is about, kept alive until that has arrived.
 
         Returns
         -------
@@ -174,8 +190,8 @@ class RPCClient(Actions):
             If the timeout is no number.
         """
         check_options(sync, return_type, timeout)
-        self._check_usable()
-        return self.request(action, opts or {}, return_type, sync, timeout, holding)
+        self.check_usable()
+        return self.request(action, opts or {}, return_type, sync, timeout, about)
 
     def request(
         self,
@@ -184,25 +200,33 @@ class RPCClient(Actions):
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: Lease | None,
+        about: ObjectProxy | None,
+        hooked: HookedCall | None = None,
     ) -> Any:
         """Send a request of a proxy; see `session.proxy.Client`."""
+        if self.block is not None and hooked is None:
+            batch = self.open_batch()
+            if batch is not None and not batch.passes_by(action, opts):
+                return batch.request_about(about, action, opts, return_type, sync, timeout)
+        if self._runtime.outgoing_hooks and hooked is None and action not in URGENT:
+            from .hooks import is_within_hook, outgoing
+
+            if not is_within_hook():
+                return outgoing(self, action, opts, return_type, sync, timeout, about)
         if timeout is NO_TIMEOUT_GIVEN:
             timeout = self._timeout
-        conversation, channel = self._conversation, self.channel
-        if (
-            holding is not None
-            and holding.home is not channel
-            and (holding.token or holding.home.peer != channel.peer)
-        ):
-            holding = channel.introduce(holding)
+        conversation, holder = self._conversation, self._holder
+        holding = None if about is None else about._lease
+        if holding is not None and holding.home is not holder:
+            holding = self.introduced(holding)
+        context = None if hooked is None else hooked.context
         if sync == "off":
-            conversation.tell(action, opts, holding)
+            conversation.tell(action, opts, holding, context)
             return None
         reply = return_type or "auto"
         if sync != "async" and not self._in_watcher:
-            return conversation.call(action, opts, reply, holding, timeout, self.reentrant)
-        future = conversation.ask(action, opts, reply, self, holding)
+            return conversation.call(action, opts, reply, holding, timeout, self.reentrant, context)
+        future = conversation.ask(action, opts, reply, self, holding, hooked)
         conversation.arm()
         if sync == "async":
             return future
@@ -216,12 +240,21 @@ class RPCClient(Actions):
         finally:
             del future  # breaks the same cycle as in `Future.result`
 
-    def _check_usable(self) -> None:
-        self._check_thread()
+    def introduced(self, holding: Lease) -> Lease:
+        """Return a lease that the server knows of, for what this one holds."""
+        holder = self._holder
+        if holding.home is not holder and (holding.token or holding.home.peer != holder.peer):
+            return holder.introduce(holding)
+        return holding
+
+    def check_usable(self) -> None:
+        """Raise an exception if requests cannot be sent from here: wrong thread, or closed."""
+        self.check_thread()
         if self.closed():
             raise self.channel.reason()
 
-    def _check_thread(self) -> None:
+    def check_thread(self) -> None:
+        """Raise an exception if the client belongs to another thread, or to what was before."""
         if self._runtime is not current():
             raise ServerDisconnected(
                 f"this client of {self.address} was made before a fork or a reset"
@@ -243,10 +276,11 @@ class RPCClient(Actions):
             The frames of the message.
         """
         effect = self._conversation.receive([frame.buffer for frame in msg])
+        self._holder.arriving.clear()
         if effect is not None:
             effect()
 
-    def process_until_future(self, future: Future, timeout: float | None = None) -> None:
+    def process_until_future(self, future: Future[Any], timeout: float | None = None) -> None:
         """Take in messages until `future` is done.
 
         The server of this thread, if any, goes on serving meanwhile.
@@ -265,23 +299,36 @@ class RPCClient(Actions):
         watcher = self._runtime.watcher
         if not watcher.is_current():
             self.channel.flush()
-            self._conversation.wait(future.done, timeout, self.reentrant)
+            try:
+                self._conversation.wait(future.done, timeout, self.reentrant)
+            except KeyboardInterrupt as interrupt:
+                self._conversation.note_interrupt(interrupt, future.request_id, future.cancel)
+                raise
             return
         watcher.run_until(future, timeout)
         if not future.done():
             raise CallTimeout(self._conversation.describe_silence(timeout))
 
-    def wait_for(self, future: Future, timeout: float | None) -> None:
+    def wait_for(self, future: Future[Any], timeout: float | None) -> None:
         """Wait for a future of this client, from whichever thread."""
         if self._thread.is_current():
-            try:
+            with contextlib.suppress(CallTimeout):
                 self.process_until_future(future, timeout)
-            except CallTimeout:
-                return
-        elif self._runtime.watcher.is_current():
+            return
+        if self._runtime.watcher.is_current():
             self._runtime.watcher.run_until(future, timeout)
         else:
             concurrent.futures.wait([future], timeout)
+        if not future.done():
+            self._conversation.note_timeout()
+
+    def may_wait(self) -> bool:
+        """Whether the current thread may wait for an answer."""
+        return True
+
+    def hurry(self) -> None:
+        """Let no request wait for others to be sent with; from any thread."""
+        self.channel.flush()
 
     def whom(self) -> str:
         """Return what the server is called in messages."""
@@ -308,7 +355,7 @@ class RPCClient(Actions):
         ServerDisconnected
             If it is gone.
         """
-        self.ping(timeout=timeout)
+        self.ping("sync", timeout=timeout)
 
     def disconnected(self) -> bool:
         """Whether the server is gone, or this client closed."""
@@ -317,68 +364,13 @@ class RPCClient(Actions):
             self.channel.check_monitor()
         return self.closed()
 
-    def status(self, timeout: float = 1.0) -> Status:
-        """Find out how the server is, also while it is busy.
-
-        Parameters
-        ----------
-        timeout : float
-            Seconds to wait for its answer; if there is none, as long again for
-            any sign of life.
-
-        Returns
-        -------
-        Status
-            Its ``state`` is ``'alive'``, ``'busy'``, ``'unresponsive'`` or
-            ``'dead'``; of a busy server it tells what it is ``doing``, and for how
-            many ``seconds``.
-
-        Examples
-        --------
-        >>> server = start_background("example")
-        >>> RPCClient(server.address).status().state
-        'alive'
-        """
-        self._check_thread()
-        self.disconnected()  # has a look
-        return ask_status(self._conversation, self, timeout)
-
-    def interrupt(self, timeout: float | None = 1.0) -> bool:
-        """Raise `KeyboardInterrupt` in what the server is carrying out, whoever asked for it.
-
-        Who waits for that gets the exception as a `RemoteCallException`. Where the
-        server runs in the main thread of its process, as in nodes that were
-        spawned, it also ends a sleep or another wait; elsewhere it comes when the
-        call next runs Python code.
-
-        Parameters
-        ----------
-        timeout : float or None
-            Seconds to wait for the server to say that it has done so; a call
-            that does not let go of the interpreter cannot be interrupted.
-
-        Returns
-        -------
-        bool
-            Whether there was something to interrupt.
-
-        Raises
-        ------
-        CallTimeout
-            If the server does not say so in time.
-        ServerDisconnected
-            If the server is gone.
-        """
-        self._check_usable()
-        return bool(self._conversation.ask_urgently("interrupt", self).result(timeout))
-
     def reconnect(self) -> None:
         """Connect to the server that is at the address now, if the last one is gone.
 
         Proxies of the earlier server do not come back: they raise
         `ServerDisconnected`, and never reach an object of another one.
         """
-        self._check_thread()
+        self.check_thread()
         if self.disconnected():
             self._connect()
 
@@ -399,7 +391,8 @@ class RPCClient(Actions):
         """
         self._conversation.close()
 
-    def _leave_thread(self) -> None:
+    def leave_thread(self) -> None:
+        """Be this thread's client no more; `get_client` makes another one."""
         self._thread.made.discard(self)
         if self._thread.clients.get(self.address) is self:
             del self._thread.clients[self.address]
@@ -413,7 +406,7 @@ class RPCClient(Actions):
 
     def depended_on(self) -> bool:
         """Whether answers are to come, or leases are held through this client."""
-        return self.has_pending() or self.channel.live_leases() > 0
+        return self.has_pending() or self._holder.live_leases() > 0
 
     def has_pending(self) -> bool:
         """Whether answers are to come."""

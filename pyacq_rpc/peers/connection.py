@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import collections
 
-from ..session.proxy import Grantor
 from ..transport.backlog import Backlog
 from ..transport.guest import Guest
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
+from .exchange import Handed
 
 __all__ = ["Connection", "Connections"]
-
-HANDED = 1000
-"""How many grants are remembered for each client."""
 
 
 class Connection:
@@ -31,8 +28,8 @@ class Connection:
         What the monitor calls its connection.
     cancelled : set of int
         Requests that it has withdrawn and that may be waiting still.
-    handed : collections.deque
-        The last grants that it was handed; if it dies they may be unclaimed.
+    handed : Handed
+        What it may still have to claim.
     token : str
         What it has to show where the direct road begins.
     stream : Stream or None
@@ -68,7 +65,7 @@ class Connection:
         self.codec = codec
         self.descriptor = descriptor
         self.cancelled: set[int] = set()
-        self.handed: collections.deque[tuple[Grantor, str]] = collections.deque(maxlen=HANDED)
+        self.handed = Handed()
         self.token = ""
         self.stream: Stream | None = None
         self.guest: Guest | None = None
@@ -144,6 +141,10 @@ class Connections:
             return False
         del self._peers[connection.peer]
         return True
+
+    def count_peers(self) -> int:
+        """Return how many processes have clients here."""
+        return len(self._peers)
 
     def has_peer(self, peer: str) -> bool:
         """Whether a client of this process is connected."""

@@ -7,9 +7,10 @@ that no other thread has to wake up first; when nobody waits, the I/O thread
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ from ..late_logging import getLogger
 from ..limits import Limits
 from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
+from ..session.stats import ClientStats
 from ..transport.addresses import host_of
 from ..transport.looking import Looking
-from ..transport.waiting import make_poll, wait_readable
+from ..transport.waiting import make_poll, wait_in_slices
 from ..wire.codecs import Codec
 from ..wire.messages import (
     Cancel,
@@ -35,13 +37,17 @@ from ..wire.messages import (
 )
 from ..wire.values import Undecodable
 from .channel import Channel
-from .exchange import Outgoing, refuse, resolve
+from .exchange import CLAIM_GRACE, Outgoing, refuse, resolve
 from .future import Answerer, Future
+from .links import ServerLink
 from .pending import Pending, PendingRequests
-from .runtime import Runtime, ServerLink
+from .runtime import Runtime
+from .sent_batch import SentBatch
 from .thread_state import ThreadState
+from .unanswered import Unanswered, note_unanswered
 
 if TYPE_CHECKING:
+    from .hooks import HookedCall
     from .server import ServerCore
 
 __all__ = ["Conversation"]
@@ -68,6 +74,10 @@ class Conversation:
     ----------
     channel : Channel
         The connection.
+    codec : Codec
+        How messages are written.
+    ids : iterator
+        The ids of requests to come.
     server_id : str or None
         The server's incarnation, once it has answered the hello.
     """
@@ -84,11 +94,13 @@ class Conversation:
         self._host = host_of(address)
         self.server_id: str | None = None
         self._link: ServerLink | None = None  # keeps the name that the server has told
+        self._dismissed = False  # by the server
+        self._since: float | None = None  # it has answered the hello
         self._runtime = runtime
         self._thread = thread
-        self._codec = codec
+        self.codec = codec
         self._ended = ended
-        self._ids = itertools.count(1)
+        self.ids = runtime.request_ids
         self._pending = PendingRequests()
         self._waiting = 0
         self._armed = False
@@ -107,6 +119,28 @@ class Conversation:
         """Whether some of them are waited for by way of a future."""
         return any(pending.future is not None for pending in list(self._pending.values()))
 
+    @property
+    def server_name(self) -> str | None:
+        """What the server calls itself, once it has told."""
+        return None if self._link is None else self._link.name
+
+    def stats(self) -> ClientStats:
+        """Return what was counted; see `RPCClient.stats`."""
+        pending, channel = self._pending, self.channel
+        return ClientStats(
+            sent=pending.sent,
+            answered=pending.answered,
+            failed=pending.failed,
+            off=pending.off,
+            in_flight=sum(entry.count for entry in list(pending.values())),
+            timed_out=pending.timed_out,
+            leases=channel.holder.live_leases(),
+            bytes_sent=channel.bytes_sent,
+            bytes_received=channel.bytes_received,
+            connected_since=self._since,
+            road=None if self._since is None else channel.road(),
+        )
+
     # -- sending -----------------------------------------------------------
 
     def ask(
@@ -116,7 +150,8 @@ class Conversation:
         reply: str,
         answerer: Answerer,
         holding: Lease | None,
-    ) -> Future:
+        hooked: HookedCall | None = None,
+    ) -> Future[Any]:
         """Send a request, and return the future of its answer.
 
         Somebody has to wait for that, or else to call `arm`.
@@ -130,20 +165,74 @@ class Conversation:
             Waits for the future, when that is asked to.
         holding : Lease or None
             One that the server knows of, kept alive until the request has arrived.
+        hooked : HookedCall, optional
+            To be told when the answer has come.
         """
-        request = make(Request, (next(self._ids), action, reply, options))
+        context = None if hooked is None else hooked.context
+        request = make(Request, (next(self.ids), action, reply, options, context))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
-        future = Future(answerer, request.id)
+        ended = None if hooked is None else hooked.end
+        future: Future[Any] = Future(answerer, request.id, ended)
+        sends = self.channel.sends
         try:
-            frames = self._codec.encode(request, outgoing.refer)
+            frames = self.codec.encode(request, outgoing.refer)
             self._pending[request.id] = Pending(future, outgoing, holding)
             self._asked += 1
-            self.channel.send(frames, soon=True)
+            self._send_soon(frames)
         except BaseException:
-            self._pending.pop(request.id, None)
-            outgoing.undo()
+            if self.channel.sends == sends:
+                self._take_back(request.id, outgoing)
             raise
+        self._pending.sent += 1
         return future
+
+    def new_outgoing(self) -> Outgoing:
+        """Return what is to know what a message to this server refers to."""
+        return Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+
+    def ask_batch(self, requests: list[Any], sent: SentBatch, answerer: Answerer) -> Future[Any]:
+        """Send a batch, and return the future of its answer; all its promises complete first.
+
+        Parameters
+        ----------
+        requests : list
+            Packed.
+        sent : SentBatch
+            What waits for the answers.
+        answerer : Answerer
+        """
+        options = {"requests": requests, "unread": sent.unread()}
+        request = Request(next(self.ids), "batch", "value", options)
+        future = sent.future = Future(answerer, request.id)
+        sends = self.channel.sends
+        try:
+            frames = self.codec.encode(request, refuse)
+            self._pending[request.id] = sent
+            self._asked += 1
+            self.channel.send(frames)
+        except BaseException:
+            if self.channel.sends == sends:
+                self._pending.pop(request.id, None)
+            else:
+                self._note_batch(sent)
+                self.abandon(request.id)
+            raise
+        self._note_batch(sent)
+        return future
+
+    def _note_batch(self, sent: SentBatch) -> None:
+        sent.is_sent = True
+        self._pending.sent += sent.count + sent.off
+        self._pending.off += sent.off
+        self.arm()
+
+    def waits(self) -> int:
+        """How many waits of this thread for this server are within each other just now."""
+        return self._waiting
+
+    def _send_soon(self, frames: list[Any]) -> None:
+        """Send what may wait a moment for more."""
+        self.channel.send(frames, soon=True)
 
     def call(
         self,
@@ -153,25 +242,30 @@ class Conversation:
         holding: Lease | None,
         timeout: float | None,
         reentrant: bool,
+        context: dict[str, str] | None = None,
     ) -> Any:
         """Send a request, wait for its answer, and return or raise that.
 
         This is `ask` and `wait` without a future, which few calls need and
         which takes longer to make than to fill.
         """
-        request_id = next(self._ids)
+        request_id = next(self.ids)
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
-        request = make(Request, (request_id, action, reply, options))
+        request = make(Request, (request_id, action, reply, options, context))
         pending = Pending(None, outgoing, holding)
+        sends = self.channel.sends
         try:
-            frames = self._codec.encode(request, outgoing.refer)
+            frames = self.codec.encode(request, outgoing.refer)
             self._pending[request_id] = pending
             self.channel.send(frames)
-        except BaseException:
-            self._pending.pop(request_id, None)
-            outgoing.undo()
+            self._pending.sent += 1
+            self.wait(pending.is_done, timeout, reentrant)  # after which a late answer is dropped
+        except BaseException as error:
+            if self.channel.sends == sends:
+                self._take_back(request_id, outgoing)
+            elif isinstance(error, KeyboardInterrupt):
+                self.note_interrupt(error, request_id, partial(self.cancel, request_id))
             raise
-        self.wait(pending.is_done, timeout, reentrant)  # after which a late answer is dropped
         if pending.error is None:
             return pending.value
         try:
@@ -181,26 +275,44 @@ class Conversation:
             # exception: a cycle that would keep proxies alive.
             del pending
 
-    def ask_urgently(self, action: str, answerer: Answerer) -> Future:
+    def ask_urgently(
+        self, action: str, answerer: Answerer, options: dict[str, Any] | None = None
+    ) -> Future[Any]:
         """Send a request that overtakes those before it, and return the future of its answer."""
-        request = Request(next(self._ids), action, "auto", {})
-        future = Future(answerer, request.id)
+        request = Request(next(self.ids), action, "auto", options or {})
+        future: Future[Any] = Future(answerer, request.id)
         nothing = Outgoing(self._runtime, self._thread, None, None, None)
         self._pending[request.id] = Pending(future, nothing, None)
         self.channel.overtake(request)
+        self._pending.sent += 1
         self.arm()
         return future
 
-    def tell(self, action: str, options: dict[str, Any], holding: Lease | None) -> None:
-        """Send a request that is to have no answer; the parameters are those of `ask`."""
-        request = make(Request, (next(self._ids), action, "off", options))
+    def tell(
+        self,
+        action: str,
+        options: dict[str, Any],
+        holding: Lease | None,
+        context: dict[str, str] | None = None,
+    ) -> None:
+        """Send a request that is to have no answer; the parameters are those of `call`."""
+        request = make(Request, (next(self.ids), action, "off", options, context))
         outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+        sends = self.channel.sends
         try:
-            self.channel.send(self._codec.encode(request, outgoing.refer), soon=True)
+            self._send_soon(self.codec.encode(request, outgoing.refer))
         except BaseException:
-            outgoing.undo()
+            if self.channel.sends == sends or self.channel.closed:
+                outgoing.undo()
+            else:
+                self._note_told(outgoing, holding)
             raise
-        foreign = holding is not None and holding.home is not self.channel
+        self._note_told(outgoing, holding)
+
+    def _note_told(self, outgoing: Outgoing, holding: Lease | None) -> None:
+        self._pending.sent += 1
+        self._pending.off += 1
+        foreign = holding is not None and holding.home is not self.channel.holder
         if outgoing.leases or outgoing.grants or foreign:
             self._hold_until_arrived(outgoing, holding)
 
@@ -210,25 +322,60 @@ class Conversation:
         The server takes our messages in order: once it answers the next one,
         it has had that request too.
         """
-        ping = Request(next(self._ids), "ping", "ack", {})
+        ping = Request(next(self.ids), "ping", "ack", {})
         self._pending[ping.id] = Pending(None, outgoing, holding)
-        self.channel.send(self._codec.encode(ping, refuse))
+        try:
+            self.channel.send(self.codec.encode(ping, refuse))
+        except ServerDisconnected:
+            self._take_back(ping.id, outgoing)
+            raise
+        self._pending.sent += 1
         self.arm()
+
+    def _take_back(self, request_id: int, outgoing: Outgoing) -> None:
+        """A request was not sent."""
+        self._pending.pop(request_id, None)
+        outgoing.undo()
+
+    def note_timeout(self) -> None:
+        """Somebody has given up waiting for an answer, elsewhere than in `wait`."""
+        self._pending.timed_out += 1
 
     def abandon(self, request_id: int) -> bool:
         """Nobody waits for this one any more; whether it is still on its way."""
         return self._pending.abandon(request_id)
 
+    def expire(self, request_id: int, timeout: float | None) -> None:
+        """End the wait for an answer that has not come in time; it is dropped if it comes."""
+        pending = self._pending.get(request_id)
+        if pending is not None and pending.future is not None:
+            self._pending.timed_out += 1
+            late = CallTimeout(self.describe_silence(timeout))
+            future, pending.future = pending.future, None
+            with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
+                future.set_exception(late)
+
     def cancel(self, request_id: int) -> None:
-        """Withdraw a request if the server has not begun with it."""
+        """Withdraw a request if the server has not begun with it, or cancel it if it can."""
         if self.abandon(request_id):
             self.channel.overtake(Cancel(request_id))
+
+    def note_interrupt(
+        self, interrupt: KeyboardInterrupt, request_id: int, withdraw: Callable[[], object]
+    ) -> None:
+        """Note with an interrupt that it has ended the wait for this request."""
+        call = Unanswered(self.address, self.channel.server, request_id, self._pending, withdraw)
+        note_unanswered(interrupt, call)
 
     def arm(self, soon: bool = False) -> None:
         """Have the I/O thread read the channel while nobody else does."""
         if not self._armed:
-            self._armed = True
-            self._runtime.watcher.poke(soon)
+            self._armed = True  # before it looks
+            try:
+                self._runtime.watcher.poke(soon)
+            except BaseException:  # an interrupt: the next one has to do it
+                self._armed = False
+                raise
 
     # -- waiting -----------------------------------------------------------
 
@@ -252,13 +399,16 @@ class Conversation:
         thread, channel = self._thread, self.channel
         left = timeout
         self._waiting += 1
-        self._runtime.waiting.add(self)
         try:
+            self._runtime.waiting.add(self)
             if not channel.signals():
                 channel.pump()
             done = is_done()
-            while not done:
+            while True:
+                if done:
+                    break
                 if left is not None and left <= 0:
+                    self._pending.timed_out += 1
                     raise CallTimeout(self.describe_silence(timeout))
                 server = thread.server if reentrant else None
                 if server is None:
@@ -273,13 +423,20 @@ class Conversation:
                     left = deadline - time.monotonic()
         finally:
             self._waiting -= 1
-            if not self._waiting:
-                self._runtime.waiting.discard(self)
+            if self._waiting:
+                thread.waker.wake()  # whoever waits further out: its answer may be here
+            else:
                 # Meanwhile the I/O thread has left this channel alone.
                 self._armed = False
                 self._asked += 2  # it will probably wait again
-                if self._pending:
-                    self.arm(soon=True)
+                try:
+                    self._runtime.waiting.discard(self)
+                    if self._pending:
+                        self.arm(soon=True)
+                except BaseException:  # an interrupt: others still wait for their answers
+                    self._runtime.waiting.discard(self)
+                    self.arm()
+                    raise
 
     def _serve_meanwhile(self, server: ServerCore, timeout: float | None) -> None:
         """Have the server of this thread take a turn, or wait for it as well."""
@@ -288,8 +445,9 @@ class Conversation:
             if not server.serve_ready():
                 due = server.timers.due_in()
                 waits = [wait for wait in (timeout, due) if wait is not None]
-                fds = [*self.channel.fds, self._thread.waker.fd, *server.fds()]
-                wait_readable(fds, min(waits, default=None))
+                server.wait_for(
+                    [*self.channel.fds, self._thread.waker.fd], min(waits, default=None)
+                )
         finally:
             server.doing.waits -= 1
         server.doing.check()
@@ -306,7 +464,7 @@ class Conversation:
         if len(self._runtime.waiting) < 2 and not self.channel.in_process:
             self._look(timeout)
         else:
-            self._poll(timeout)
+            wait_in_slices(self._poll, timeout)
 
     def describe_silence(self, timeout: float | None) -> str:
         """Say what is known about an answer that did not come in time."""
@@ -331,7 +489,7 @@ class Conversation:
             If it refers to what cannot be resolved.
         """
         try:
-            message = self._codec.decode(frames, self._resolve)
+            message = self.codec.decode(frames, self._resolve)
         except Undecodable as undecodable:
             message = undecodable.partial
             if isinstance(message, Result):
@@ -344,10 +502,11 @@ class Conversation:
         if isinstance(message, Failure):
             return self._effect_of_failure(message)
         if isinstance(message, Welcome):
-            self._welcomed(message)
-        elif isinstance(message, Move):
+            return self._welcomed(message)
+        if isinstance(message, Move):
             self.channel.moved()
         elif isinstance(message, Goodbye):
+            self._dismissed = True
             return self.channel.farewell(f"has closed the connection ({message.reason})")
         else:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
@@ -375,15 +534,24 @@ class Conversation:
             self._armed = bool(self._pending)
         return self._armed
 
+    def losing(self) -> list[Channel]:
+        """The server is gone; return what is lost along with this connection."""
+        if self.server_id is None:
+            return []
+        return self._runtime.links.server_gone(self.channel, self.server_id, self._dismissed)
+
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone: everything that waits for it fails."""
-        if self.server_id is not None:
-            self._runtime.server_gone(self.address, self.server_id)
         self._end(error)
 
-    def _welcomed(self, welcome: Welcome) -> None:
-        self.server_id = welcome.server
-        self._link = self._runtime.link(self.address, welcome.server, greeted=True)
+    def _welcomed(self, welcome: Welcome) -> Callable[[], object] | None:
+        self._since = time.time()
+        with self._runtime.lock:
+            if welcome.server in self.channel.name.lost:
+                # It was greeted by the name under which that server was given up meanwhile.
+                return self.channel.farewell("was out of reach, and has just come back")
+            self.server_id = welcome.server
+        self._link = self._runtime.links.link(self.address, welcome.server, greeted=True)
         name = welcome.info.get("name")
         if isinstance(name, str) and name:
             self._link.name = name
@@ -392,6 +560,7 @@ class Conversation:
         path, token = welcome.info.get("path"), welcome.info.get("token")
         if isinstance(path, str) and isinstance(token, str):
             self.channel.move(path, token)
+        return None
 
     def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
         if failure.id is not None:
@@ -412,7 +581,10 @@ class Conversation:
         if pending is None:
             return None
         pending.answered = True
-        return partial(self._pending.complete, request_id, value, error)
+        if pending.is_batch and error is None:
+            assert isinstance(pending, SentBatch)
+            value, error = pending.read(value, self.codec, self._resolve)
+        return partial(self._pending.complete, request_id, pending, value, error)
 
     def _resolve(self, reference: Reference) -> object:
         owner = self._thread.server or self._runtime.callbacks
@@ -429,6 +601,8 @@ class Conversation:
     def _end(self, error: ServerDisconnected) -> None:
         self._ended()
         self._pending.fail_all(error)
+        if self._pending.handed:
+            self._runtime.watcher.do(self._pending.handed.withdraw, CLAIM_GRACE)
         if self._waiting:
             self._thread.waker.wake()
 

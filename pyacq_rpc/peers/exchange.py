@@ -6,14 +6,20 @@ to must be kept, handed on, or taken back if the message cannot be sent.
 
 from __future__ import annotations
 
+import collections
 import sys
+import weakref
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, SerializationError
 from ..session.leases import new_token
 from ..session.proxy import Grantor, Lease, ObjectProxy
+from ..session.special import Forwarding
 from ..transport.addresses import is_beyond_loopback, seen_from_here
 from ..wire.messages import Reference
+from .affinity import check_thread
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -21,12 +27,21 @@ if TYPE_CHECKING:
     from .server import ServerCore
     from .thread_state import ThreadState
 
-__all__ = ["Outgoing", "reference_to", "refuse", "resolve"]
+__all__ = ["CLAIM_GRACE", "Handed", "Outgoing", "reference_to", "refuse", "resolve"]
+
+CLAIM_GRACE = 5.0
+"""Seconds for which somebody who has gone may still claim what it was handed.
+
+It may be a thread that has ended, and its claim be on its way to the owner."""
+
+MOST_HANDED = 1000
+"""How many grants are remembered for each connection."""
 
 
 def reference_to(server: ServerCore, obj: object, ref: str, token: str) -> Reference:
     """Describe a local object for a peer."""
     cls = obj if isinstance(obj, type) else type(obj)
+    identity = f"{id(obj):x}"
     name = (
         cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
     )
@@ -34,8 +49,14 @@ def reference_to(server: ServerCore, obj: object, ref: str, token: str) -> Refer
         name = f"class {name}"
     elif name in ("module", "function", "builtin_function_or_method", "method"):
         name = f"{name.split('_')[0]} {getattr(obj, '__name__', '?')}"
+        # Python makes a method anew each time that it is asked for.
+        owner = getattr(obj, "__self__", None)
+        if owner is not None and not isinstance(owner, ModuleType):
+            function = getattr(obj, "__func__", None)  # of C, it has only its name
+            of_it = getattr(obj, "__name__", "") if function is None else f"{id(function):x}"
+            identity = f"{id(owner):x}.{of_it}"
     # The incarnation, then what tells objects apart while they are alive.
-    object_id = f"{server.server_id}.{id(obj):x}"
+    object_id = f"{server.server_id}.{identity}"
     return Reference(server.address, ref, object_id, name, [], token)
 
 
@@ -94,7 +115,13 @@ class Outgoing:
         """Return the reference to send in an object's place."""
         if isinstance(obj, ObjectProxy):
             return self._hand_on(obj)
+        if isinstance(obj, Forwarding):
+            raise SerializationError(
+                "a promise is an argument within its own batch only, before that is sent; give"
+                " its .result() later"
+            )
         server = self._runtime.exporter(self._state)
+        check_thread(server, obj)
         if self._peer is not None and server is self._state.server:
             server.table.check_room(self._peer, server.limits.leases)
             ref = server.table.open(obj, self._peer)
@@ -113,7 +140,7 @@ class Outgoing:
             raise SerializationError(f"{proxy!r} holds no lease that could be handed on")
         token = ""
         home = reference.object_id.partition(".")[0] == self._server_id
-        if home and self._channel is not None and self._channel.is_known(lease):
+        if home and self._channel is not None and self._channel.holder.is_known(lease):
             # Going home: our own lease keeps it alive until it has arrived.
             self.leases = self.leases or []
             self.leases.append(lease)
@@ -129,12 +156,63 @@ class Outgoing:
         self.grants = self.grants or []
         self.grants.append((grantor, token))
 
-    def undo(self) -> None:
-        """Take back what was given out, for a message that is not sent."""
-        for grantor, token in self.grants or ():
-            grantor.withdraw(token)
+    def mark(self) -> tuple[int, int]:
+        """Return what `undo` takes to leave what was given out so far."""
+        return len(self.grants or ()), len(self.opened or ())
+
+    def absorb(self, other: Outgoing) -> None:
+        """Refer to what another message refers to as well, which this one has in it."""
+        if other.leases is not None:
+            self.leases = self.leases or []
+            self.leases += other.leases
+        if other.opened is not None:
+            self.opened = self.opened or []
+            self.opened += other.opened
+        if other.grants is not None:
+            self.grants = self.grants or []
+            self.grants += other.grants
+
+    def undo(self, since: tuple[int, int] = (0, 0)) -> None:
+        """Take back what was given out, for a message, or part of it, that is not sent."""
+        grants, opened = since
+        if self.grants:
+            for grantor, token in self.grants[grants:]:
+                grantor.withdraw(token)
+            del self.grants[grants:]
         if self.opened and self._state.server is not None and self._peer is not None:
-            self._state.server.table.release(self._peer, self.opened)
+            self._state.server.table.release(self._peer, self.opened[opened:])
+            del self.opened[opened:]
+
+
+class Handed:
+    """The last grants that went over a connection; if the other side dies they may be unclaimed."""
+
+    __slots__ = ("_grants",)
+
+    def __init__(self) -> None:
+        self._grants: collections.deque[
+            tuple[weakref.ref[Grantor], Callable[[str], object] | None, str]
+        ] = collections.deque(maxlen=MOST_HANDED)
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._grants)
+
+    def add(self, grants: Iterable[tuple[Grantor, str]]) -> None:
+        """Remember what has arrived there."""
+        self._grants.extend(
+            (weakref.ref(grantor), grantor.heir, token) for grantor, token in grants
+        )
+
+    def withdraw(self) -> None:
+        """Take back those that were not claimed."""
+        while self._grants:
+            reference, heir, token = self._grants.popleft()
+            grantor = reference()
+            if grantor is not None:
+                grantor.withdraw(token)
+            elif heir is not None:
+                heir(token)
 
 
 def resolve(
@@ -166,19 +244,21 @@ def resolve(
         If there is nothing that it could stand for, it cannot be reached from
         here, or it is refused.
     """
-    if reference.ref.startswith("@"):
+    if reference.ref.startswith(("@", "#")):
         # It would be used here in the name of this process, wherever it leads.
-        raise ProtocolError("a reference names what its sender holds, not what is published")
+        raise ProtocolError(
+            "a reference names what its sender holds, not what is published or is still to come"
+        )
     server_id = reference.object_id.partition(".")[0]
     if owner is not None and server_id == owner.server_id:
         obj = owner.take_back(reference, peer)
         if came_over is not None and not reference.token:
-            came_over.open_lease(reference.ref)  # which gives it back at once
+            came_over.holder.open_lease(reference.ref)  # which gives it back at once
         return obj
     if not reference.token and came_over is not None:
         # The server's own: reached as the server is, whatever that calls itself.
-        home, address = came_over, came_over.address
-        lease = home.open_lease(reference.ref)
+        address = came_over.address
+        lease = came_over.holder.open_lease(reference.ref)
     elif reference.token:
         try:
             address = seen_from_here(reference.address, host)
@@ -186,11 +266,10 @@ def resolve(
             raise SerializationError(str(error)) from None
         client = runtime.client_at(address)
         runtime.watcher.doubt(client)
-        home = client.channel
-        lease = home.claim(reference.ref, reference.token)
+        lease = client.channel.holder.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")
-    link = runtime.link(address, server_id)
+    link = runtime.links.link(address, server_id)
     attributes = tuple(reference.attributes)
     # There may be very many proxies: what they have in common is kept once.
     bare = Reference(

@@ -18,7 +18,7 @@ __all__ = ["Inbox"]
 
 _log = getLogger(__name__)
 
-_URGENT_SIZE = 48
+_URGENT_SIZE = 80
 """Bytes within which a message that overtakes others fits."""
 
 
@@ -55,6 +55,10 @@ class Inbox:
         Clients, and their requests that overtake those.
     excess : collections.deque
         What has come beyond the limits, in the same form; to be refused at once.
+    running : dict
+        How many requests of each client are tasks by now, which count as if they waited.
+    cancels : collections.deque or None
+        Clients, and their requests that they have withdrawn, if tasks can be cancelled.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class Inbox:
         self.refused: set[bytes] = set()
         self.urgent: collections.deque[tuple[Connection, Request]] = collections.deque()
         self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
+        self.running: dict[bytes, int] = {}
+        self.cancels: collections.deque[tuple[Connection, int]] | None = None
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -122,6 +128,8 @@ class Inbox:
         came = len(items) - before
         if came:
             waiting = self.waiting[identity] = self.waiting.get(identity, 0) + came
+            if self.running:
+                waiting += self.running.get(identity, 0)
             if waiting > self._most or identity in self.refused:
                 self._screen(identity, came)
         if stream.ended:
@@ -130,7 +138,8 @@ class Inbox:
     def _screen(self, identity: bytes, came: int) -> None:
         """Take what is too much from the end of the items."""
         waited = self.waiting[identity] - came
-        room = 0 if identity in self.refused else max(0, self._most - waited)
+        taken = waited + self.running.get(identity, 0)
+        room = 0 if identity in self.refused else max(0, self._most - taken)
         excess = [self.items.pop() for _ in range(came - room)]
         if waited + room:
             self.waiting[identity] = waited + room
@@ -143,7 +152,7 @@ class Inbox:
     def _refuse(self, identity: bytes, frames: list[Any]) -> None:
         if identity not in self.refused:
             self.refused.add(identity)
-            _log.warning("requests of a client are refused: %s of them wait already", self._most)
+            _log.warning("requests of a client are refused: it has %s already", self._most)
         self.excess.append((identity, frames))
 
     def drain(self, connection: Connection) -> bool:
@@ -200,7 +209,10 @@ class Inbox:
                 waiting = self.waiting.get(identity, 0)
                 if len(frames) > 1 and too_large(frames, self._limits):
                     self.excess.append((identity, frames))
-                elif waiting >= self._most or identity in self.refused:
+                elif (
+                    waiting + self.running.get(identity, 0) >= self._most
+                    or identity in self.refused
+                ):
                     self._refuse(identity, frames)
                 else:
                     arrived = [(identity, frames)]
@@ -221,8 +233,10 @@ class Inbox:
             return False  # whoever takes it from the inbox will say so
         most = 2 * self._most  # more cannot wait
         if isinstance(message, Cancel):
-            if len(connection.cancelled) < most:
+            if len(connection.cancelled) < most and message.id not in connection.cancelled:
                 connection.cancelled.add(message.id)
+                if self.cancels is not None:
+                    self.cancels.append((connection, message.id))
             return True
         if isinstance(message, Request) and message.action in URGENT and len(self.urgent) < most:
             self.urgent.append((connection, message))

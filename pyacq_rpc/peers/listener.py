@@ -17,6 +17,7 @@ from ..limits import Limits
 from ..transport.backlog import Backlog
 from ..transport.direct import DirectListener, is_available
 from ..transport.keys import KeyOrPath
+from ..transport.listed import Listing
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, clean_address, endpoint, listen, new_router
@@ -108,6 +109,7 @@ class Listener:
         if self.key is not None:
             runtime.keys.give(self.address, self.key)
         self._direct = _listen_direct(limits) if runtime.direct else None
+        self._listing: Listing | None = None
         self._waker = Waker()
         self._frames = FrameSocket(self._socket)
         self.unread = True  # the socket signals only what comes after a look
@@ -123,17 +125,27 @@ class Listener:
         for fd in (self.urgent_fd, self._monitor.fd, self._waker.fd):
             self._poller.add(fd)
 
+    def be_listed(self, name: str, server_id: str) -> None:
+        """Have other programs of this user find the server while it listens."""
+        path = "" if self._direct is None else self._direct.path
+        self._listing = Listing(name, self.address, server_id, path)
+
     def fds(self) -> list[int]:
         """Descriptors that are readable when there may be something to `fill` in."""
         return [] if self.closed else self._poller.fds()
 
     def wait(self, timeout: float | None) -> None:
         """Wait until there may be something to `fill` in, `timeout` seconds at most."""
+        is_settled = not (self._gathering or self.unread or self.inbox.items)  # spares a call
+        if is_settled or not self.settle():
+            self._ready = self._look(timeout)
+
+    def settle(self) -> bool:
+        """Send what was gathered, before a wait; whether there is something to do instead."""
         if self._gathering:
             with self.lock:
                 self._flush()
-        if not (self.unread or self.inbox.items):
-            self._ready = self._look(timeout)
+        return bool(self.unread or self.inbox.items)
 
     def wake(self) -> None:
         """End the wait."""
@@ -177,7 +189,7 @@ class Listener:
 
     def wake_for_rest(self) -> None:
         """End the wait if `look_for_urgent` has taken in something for the server's thread."""
-        if self.inbox.items or self.inbox.excess:
+        if self.inbox.items or self.inbox.excess or self.inbox.cancels:
             self._waker.wake()  # or it would wait for what is here already
 
     def _flush(self) -> None:
@@ -192,7 +204,10 @@ class Listener:
         """Return what a client has to know to come over the direct road."""
         if self._direct is None:
             return {}
-        connection.token = self._direct.expect()
+        try:
+            connection.token = self._direct.expect()
+        except OSError:  # it has one for the other road, and no more
+            return {}
         return {"path": self._direct.path, "token": connection.token}
 
     def welcome(self, connection: Connection, welcome: Message) -> None:
@@ -218,6 +233,8 @@ class Listener:
         ------
         ProtocolError
             If it has not come that way.
+        OSError
+            If there is no descriptor for it now; it may be tried again.
         """
         with self.lock:
             if self._direct is None or connection.stream is not None or token != connection.token:
@@ -356,6 +373,8 @@ class Listener:
                 stream = connection.stream
                 if stream is not None and self._leave(connection, stream):
                     self._runtime.close_stream(stream, self.lock)
+            if self._listing is not None:
+                self._listing.remove()
             if self._direct is not None:
                 self._direct.close()
             self._runtime.keys.forget(self.address)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..late_logging import getLogger
 from ..session.leases import LOCAL, new_token
-from ..session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy, check_options
+from ..session.options import NO_TIMEOUT_GIVEN, check_options
+from ..session.proxy import Lease, ObjectProxy
 
 if TYPE_CHECKING:
     from .future import Future
     from .server import ServerCore
 
 __all__ = ["LocalClient", "LocalHome", "as_for_send"]
+
+_log = getLogger(__name__)
 
 _AS_IN_CALLS = {"_sync": "sync", "_return_type": "return_type", "_timeout": "timeout"}
 
@@ -35,7 +39,11 @@ class LocalHome:
     ----------
     peer : str
         The name under which they are: the process's own.
+    heir : None
+        See `session.proxy.Grantor`: what it has granted ends with the server.
     """
+
+    heir = None
 
     def __init__(self, server: ServerCore) -> None:
         self.peer = LOCAL
@@ -66,6 +74,9 @@ class LocalClient:
     server : ServerCore
     """
 
+    here = True
+    timeout = None
+
     def __init__(self, server: ServerCore) -> None:
         self._server = server
         self.address = server.address
@@ -77,7 +88,7 @@ class LocalClient:
         return_type: str | None = None,
         sync: str | None = None,
         timeout: float | None = NO_TIMEOUT_GIVEN,
-        holding: Lease | None = None,
+        about: ObjectProxy | None = None,
     ) -> Any:
         """Carry out a request; see `RPCClient.send`."""
         check_options(sync, return_type, timeout)
@@ -85,15 +96,32 @@ class LocalClient:
         for name in ("args", "value", "obj"):
             if name in options:
                 options[name] = self._at_home(options[name])
-        if sync in (None, "sync"):
+        if sync in (None, "sync", "now"):
             return self._run(action, options, return_type)
         from .future import Future  # here only: a node at rest has none
 
-        future = Future(self, 0)
+        future: Future[Any] = Future(self, 0)
+
+        def done(result: object, error: BaseException | None) -> None:
+            if sync == "off" and error is not None:
+                _log.error("%r: a call that wanted no answer failed", self._server, exc_info=error)
+            elif future.done():
+                return  # cancelled
+            elif error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        tasks = self._server.tasks
         try:
-            future.set_result(self._run(action, options, return_type))
+            result = self._run(action, options, return_type)
+            cancel = None if tasks is None else tasks.run(result, done)
+            if cancel is None:
+                done(result, None)
+            else:
+                future.add_done_callback(lambda _: cancel())
         except Exception as error:  # noqa: BLE001  # it is the future's to raise
-            future.set_exception(error)
+            done(None, error)
         return future if sync == "async" else None
 
     def request(
@@ -103,10 +131,10 @@ class LocalClient:
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: Lease | None,
+        about: ObjectProxy | None,
     ) -> Any:
         """Carry out a request of a proxy; see `session.proxy.Client`."""
-        return self.send(action, opts, return_type, sync, timeout, holding)
+        return self.send(action, opts, return_type, sync, timeout, about)
 
     def __getitem__(self, name: str) -> Any:
         return self.send("get_item", {"name": name})
@@ -122,8 +150,27 @@ class LocalClient:
         """Return ``'pong'``."""
         return self.send("ping", **kwds)
 
-    def wait_for(self, future: Future, timeout: float | None) -> None:
-        """Return: local futures are done when they are made."""
+    def keys(self) -> list[str]:
+        """Return the names that are published."""
+        return list(self.send("names"))
+
+    def may_wait(self) -> bool:
+        """Whether the thread may wait for an answer: there is nothing to wait for."""
+        return True
+
+    def wait_for(self, future: Future[Any], timeout: float | None) -> None:
+        """Return: local futures are done when they are made, but for those of tasks.
+
+        Raises
+        ------
+        RuntimeError
+            For one of those, which cannot go on while this thread waits.
+        """
+        if not future.done():
+            raise RuntimeError("this would wait for a task of this very thread: await the future")
+
+    def hurry(self) -> None:
+        """Return: nothing is sent."""
 
     def whom(self) -> str:
         """Return what the server is called in messages."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ServerDisconnected
 from ..session.proxy import Lease
-from .exchange import Outgoing
+from .exchange import Handed, Outgoing
 from .future import Future
 
 __all__ = ["Pending", "PendingRequests"]
@@ -38,7 +38,15 @@ class Pending:
 
     __slots__ = ("answered", "done", "error", "future", "holding", "outgoing", "value")
 
-    def __init__(self, future: Future | None, outgoing: Outgoing, holding: Lease | None) -> None:
+    is_batch = False
+    """Whether it is a `SentBatch`, whose answer is to be read further."""
+
+    count = 1
+    """Calls that it answers; of a batch, those that want an answer."""
+
+    def __init__(
+        self, future: Future[Any] | None, outgoing: Outgoing, holding: Lease | None
+    ) -> None:
         self.future = future
         self.answered = False
         self.done = False
@@ -46,6 +54,10 @@ class Pending:
         self.error: Exception | None = None
         self.outgoing = outgoing
         self.holding = holding
+
+    def failed_among(self, value: Any) -> int:
+        """Return how many calls have failed; of the answer to a batch."""
+        raise NotImplementedError
 
     def complete(self, value: Any, error: Exception | None) -> None:
         """Give the future, or whoever waits, the result or the exception."""
@@ -70,7 +82,27 @@ class Pending:
 
 
 class PendingRequests(dict[int, Pending]):
-    """All requests of one client that are on their way, by their id."""
+    """All requests of one client that are on their way, by their id.
+
+    Attributes
+    ----------
+    handed : Handed
+        What the server may still have to claim of those that it has answered.
+    sent, answered, failed, off, timed_out : int
+        See `ClientStats`.
+    """
+
+    # Python changes threads between two instructions only where it looks for signals, which
+    # is not within a ``+=``: so these need no lock.
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed = Handed()
+        self.sent = 0
+        self.answered = 0
+        self.failed = 0
+        self.off = 0
+        self.timed_out = 0
 
     def abandon(self, request_id: int) -> bool:
         """Nobody waits for this one any more; whether it is still on its way."""
@@ -80,23 +112,33 @@ class PendingRequests(dict[int, Pending]):
         pending.future = None
         return True
 
-    def complete(self, request_id: int, value: Any, error: Exception | None) -> None:
-        """End a request with its answer."""
-        pending = self.pop(request_id, None)
-        if pending is not None:
-            # The claims that went ahead of it have been seen to.
-            lease = pending.holding
-            if lease is not None and lease.token:
+    def complete(
+        self, request_id: int, pending: Pending, value: Any, error: Exception | None
+    ) -> None:
+        """End a request with its answer; once more, if that was interrupted."""
+        if request_id in self:
+            failed = 0 if error is None else pending.count
+            if pending.is_batch and error is None:
+                failed = pending.failed_among(value)
+            self.answered += pending.count - failed
+            self.failed += failed
+            self.pop(request_id, None)
+        # The claims that went ahead of it have been seen to.
+        lease = pending.holding
+        if lease is not None and lease.token:
+            lease.token = ""
+        if pending.outgoing.leases is not None:
+            for lease in pending.outgoing.leases:
                 lease.token = ""
-            if pending.outgoing.leases is not None:
-                for lease in pending.outgoing.leases:
-                    lease.token = ""
-            pending.complete(value, error)
+        if pending.outgoing.grants is not None:
+            self.handed.add(pending.outgoing.grants)
+        pending.complete(value, error)
 
     def withdrawn(self, request_id: int) -> None:
         """End a request that the server has not begun with."""
         pending = self.pop(request_id, None)
         if pending is not None:
+            self.failed += pending.count
             pending.fail(ServerDisconnected("withdrawn"))
 
     def fail_all(self, error: ServerDisconnected) -> None:
@@ -104,4 +146,5 @@ class PendingRequests(dict[int, Pending]):
         for request_id, pending in list(self.items()):
             if not pending.answered:
                 self.pop(request_id, None)
+                self.failed += pending.count
                 pending.fail(type(error)(*error.args))

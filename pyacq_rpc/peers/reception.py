@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import zmq
 from ..errors import LimitExceeded, ProtocolError, RPCError
 from ..late_logging import getLogger
 from ..session.leases import LOCAL
-from ..session.proxy import Grantor
 from ..session.remote_errors import failure_of_error
 from ..transport.addresses import host_of, is_here
 from ..transport.guest import Guest, admitted_key, peer_host
@@ -23,7 +21,7 @@ from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
 from .answering import failure_of, run_request, told
 from .connection import Connection
-from .exchange import resolve
+from .exchange import CLAIM_GRACE, resolve
 from .sizes import too_large
 
 if TYPE_CHECKING:
@@ -35,13 +33,11 @@ _log = getLogger(__name__)
 
 _REVOKED = "your key does not let you in any more; ask the server's owner for another one"
 
+RETRY = 0.1
+"""Seconds after which a client that found no descriptor free is looked at again."""
+
 GRANT_GRACE = 60.0
 """Seconds that the grants of a process outlive it, for a slow receiver."""
-
-CLAIM_GRACE = 5.0
-"""Seconds for which a client that has gone may still claim what it was handed.
-
-It may be a thread that has ended, and its claim be on its way to the owner."""
 
 
 class Reception:
@@ -78,7 +74,7 @@ class Reception:
                 self._waiting[identity] = left
             else:
                 self._waiting.pop(identity, None)
-                if self._refused:
+                if self._refused and identity not in self._inbox.running:
                     self._refused.discard(identity)
         if connection is None:
             self._meet(identity, frames)
@@ -216,8 +212,8 @@ class Reception:
 
     def _too_many(self) -> LimitExceeded:
         return LimitExceeded(
-            f"{self._limits.requests} requests of this client wait already; none is taken until"
-            " those are done (to raise the limit, start the server with"
+            f"{self._limits.requests} requests of this client wait or run already; none is taken"
+            " until those are done (to raise the limit, start the server with"
             " limits=Limits(requests=...))"
         )
 
@@ -285,13 +281,22 @@ class Reception:
             self._forget(connection)
         elif isinstance(message, messages.Move):
             self._move(connection, message.token)
-        elif not isinstance(message, messages.Cancel):
+        elif isinstance(message, messages.Cancel):  # of a guest: others' overtake the rest
+            if self._server.tasks is not None:
+                self._server.tasks.cancel(connection, message.id)
+        else:
             error = ProtocolError(f"a client does not send {type(message).__name__} here")
             self._refuse(connection, error)
 
-    def _move(self, connection: Connection, token: str) -> None:
+    def _move(self, connection: Connection, token: str, is_told: bool = False) -> None:
+        if self._connections.get(connection.identity) is not connection:
+            return  # it has not waited for that
         try:
             self._listener.move(connection, token)
+        except OSError as error:
+            if not is_told:
+                _log.warning("%r: a client waits for a descriptor: %s", self._server, error)
+            self._server.timers.once(RETRY, partial(self._move, connection, token, True))
         except ProtocolError as error:
             # What it sends from now on will not arrive.
             self._listener.tell(connection, Goodbye(str(error)))
@@ -306,8 +311,10 @@ class Reception:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
         if connection.handed:
-            self._server.timers.once(CLAIM_GRACE, partial(_withdraw, connection.handed))
+            self._server.timers.once(CLAIM_GRACE, connection.handed.withdraw)
         self._listener.hang_up(connection)
+        if self._server.tasks is not None:
+            self._server.tasks.forget(connection)
         if self._connections.remove(connection):
             self._server.table.drop_peer(peer)
             self._server.timers.once(GRANT_GRACE, lambda: self._expire(peer))
@@ -327,8 +334,3 @@ def _may_stay(guest: Guest) -> bool:
     except OSError as error:
         _log.warning("sent a client away: %s", error)
         return False
-
-
-def _withdraw(handed: Iterable[tuple[Grantor, str]]) -> None:
-    for grantor, token in handed:
-        grantor.withdraw(token)  # does nothing for those that were claimed

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..wire.messages import Request
 
-__all__ = ["Running"]
+__all__ = ["InterruptHandler", "Running"]
 
 
 class Running:
@@ -24,27 +26,34 @@ class Running:
     ----------
     request : Request or None
         The innermost one, where requests are carried out within others.
+    peer : str
+        Who has asked for it.
+    outer : tuple of (Request, str)
+        Those that it is carried out within, and who has asked for them.
     since : float
         When that began, by `time.monotonic`, to about a millisecond.
     wanted : Request or None
         What is to be interrupted.
     waits : int
-        Whether the request waits for an answer. Its thread then carries out
-        others' requests, which an exception at any moment would spoil: it looks
-        itself, by `check`, whether the request is to be interrupted.
+        Whether the request waits for an answer, or runs an event loop that has
+        just called. Its thread then carries out others' requests, which an
+        exception at any moment would spoil: it looks itself, by `check`, whether
+        the request is to be interrupted.
     """
 
-    __slots__ = ("_lock", "_raised", "request", "since", "waits", "wanted")
+    __slots__ = ("_lock", "_raised", "outer", "peer", "request", "since", "waits", "wanted")
 
     def __init__(self) -> None:
         self.request: Request | None = None
+        self.peer = ""
+        self.outer: tuple[tuple[Request, str], ...] = ()
         self.since = 0.0
         self.wanted: Request | None = None
         self.waits = 0
         self._raised = False
         self._lock = threading.Lock()  # one interrupts at a time
 
-    def interrupt(self, ident: int) -> bool:
+    def interrupt(self, ident: int, only: tuple[str, int] | None = None) -> bool:
         """Raise `KeyboardInterrupt` in the request; whether there was one.
 
         Parameters
@@ -52,9 +61,19 @@ class Running:
         ident : int
             The server's thread. If that is this one, or if the request waits, it
             is to `check` once it has been woken.
+        only : tuple, optional
+            A peer, and the id of its request that is meant. If that waits while
+            another is carried out within it, it is interrupted when that has ended.
         """
         with self._lock:
-            while (request := self.request) is not None:
+            while True:
+                request = self.request
+                if request is None:
+                    return False
+                if only is not None and not _is_it(request, self.peer, only):
+                    if self.request is not request:
+                        continue
+                    return self._interrupt_outer(only)
                 if self.waits:
                     self.wanted, self._raised = request, True
                     return True
@@ -67,6 +86,12 @@ class Running:
                     self._raised = True
                     return True
                 self.wanted = None
+
+    def _interrupt_outer(self, only: tuple[str, int]) -> bool:
+        for request, peer in self.outer:
+            if _is_it(request, peer, only):
+                self.wanted, self._raised = request, True
+                return True
         return False
 
     def check(self) -> None:
@@ -89,10 +114,48 @@ class Running:
         time.sleep(0.001)  # here, if not before
 
 
+class InterruptHandler:
+    """A handler of SIGINT that raises `KeyboardInterrupt` in requests, and else does not.
+
+    Where there is no request, an exception may have nowhere to go: in an event loop of C++.
+
+    Parameters
+    ----------
+    running : Running
+    otherwise : callable
+        Called instead.
+    reaches : callable, optional
+        Tells whether an exception that is raised now would get to the request.
+    """
+
+    def __init__(
+        self,
+        running: Running,
+        otherwise: Callable[[], object],
+        reaches: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._running = running
+        self._otherwise = otherwise
+        self._reaches = reaches
+
+    def __call__(self, signum: int, frame: object) -> None:
+        """Be called by Python, in the main thread."""
+        if self._running.request is not None and self._reaches():
+            raise KeyboardInterrupt
+        self._otherwise()
+
+
+def _is_it(request: Request, peer: str, only: tuple[str, int]) -> bool:
+    """Whether that is a request of a peer, or of a batch of it, by an id."""
+    return peer == only[0] and only[1] in (request.id, getattr(request, "batch_id", None))
+
+
 def _raise_in(ident: int) -> None:
     """Raise `KeyboardInterrupt` in a thread, out of a system call too where that is possible."""
     is_main = ident == threading.main_thread().ident
-    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    handler = signal.getsignal(signal.SIGINT)
+    raises = handler is signal.default_int_handler or isinstance(handler, InterruptHandler)
+    if is_main and raises:
         if hasattr(signal, "pthread_kill"):
             signal.pthread_kill(ident, signal.SIGINT)
         else:

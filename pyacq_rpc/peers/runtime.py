@@ -1,13 +1,16 @@
-"""What one process holds of all this: its threads, clients, servers, links.
+"""What one process holds of all this: its threads, servers and I/O thread, and its end.
 
 There is one `Runtime` in a process, `current()`. It is made anew in the child
 of a fork, and a test may `reset` it. Whatever lives longer than a call hangs
-on it, and it has the package's only exit hooks.
+on it. It has the package's only exit hooks, but for that of a running `QtRPCServer`,
+which has to close before Qt takes down the application.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import os
 import threading
 import time
@@ -18,9 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
 
-from ..errors import ServerDisconnected
 from ..late_logging import getLogger
-from ..session.leases import new_token
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from .keyring import KeyRing
@@ -29,16 +30,15 @@ from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
 
 if TYPE_CHECKING:
-    from ..session.proxy import Client
-    from .channel import Channel
     from .client import RPCClient
+    from .hooks import Hook
     from .listener import Listener
     from .server import ServerCore
     from .watcher import Watcher
 
 T = TypeVar("T")
 
-__all__ = ["Runtime", "ServerLink", "current", "reset"]
+__all__ = ["Runtime", "current", "reset"]
 
 
 ROADS_VARIABLE = "PYACQ_RPC_ROADS"
@@ -50,79 +50,36 @@ SERVER_GRACE = 2.0
 _log = getLogger(__name__)
 
 
-class ServerLink:
-    """The way from this process to one incarnation of a server.
-
-    Proxies hold on to it. When the incarnation is known to be gone, so is
-    every proxy of it, even if another server listens at the address by then.
-    """
-
-    __slots__ = ("__weakref__", "_address", "gone", "name", "server_id")
-
-    def __init__(self, address: str, server_id: str) -> None:
-        self._address = address
-        self.server_id = server_id
-        self.gone = False
-        self.name: str | None = None  # what the server calls itself, once it has told
-
-    @property
-    def address(self) -> str:
-        """Where the server listens."""
-        return self._address
-
-    def describe(self) -> str:
-        """Return what the server is called in messages."""
-        return f"{self.name} ({self._address})" if self.name else f"the server at {self._address}"
-
-    def client(self) -> Client:
-        """Return the current thread's client of this server.
-
-        Raises
-        ------
-        ServerDisconnected
-            If this incarnation is known to be gone.
-        """
-        runtime = current()  # after a fork, the child's own
-        thread = runtime.thread()
-        server = thread.server
-        if server is not None and server.server_id == self.server_id:
-            return server.local()
-        if self.gone:
-            raise ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
-        client = thread.clients.get(self._address)
-        if client is None or client.channel.closed:
-            return runtime.client_at(self._address)
-        return client
-
-
 class Runtime:
     """Everything of this process that is shared between threads."""
 
     def __init__(self) -> None:
+        from .links import Links  # here: a link asks for the `current` runtime
+
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self._local = threading.local()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._links: weakref.WeakValueDictionary[tuple[str, str], ServerLink] = (
-            weakref.WeakValueDictionary()
-        )
-        self._peers: dict[str, str] = {}
         self._watcher: Watcher | None = None
         self.direct = os.environ.get(ROADS_VARIABLE, "all") != "zmq"
         self.unsent = Unsent()
         self.callbacks: ServerCore | None = None
         # Its own lock, since whoever holds it waits for another thread.
         self._callbacks_lock = threading.Lock()
-        self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
         self._serving: dict[weakref.ref[ServerCore], Listener] = {}
         self._looping: set[ServerCore] = set()
         self._at_exit: list[Callable[[], None]] = []
         self._threads: weakref.WeakSet[ThreadState] = weakref.WeakSet()
         self._attached: dict[Any, Any] = {}
+        self.thread_hooks: list[Callable[[ThreadState], None]] = []  # called in each new thread
         self.waiting: set[object] = set()  # who waits for an answer now
+        self.request_ids = itertools.count(1)
+        self.outgoing_hooks: tuple[Hook, ...] = ()
+        self.incoming_hooks: tuple[Hook, ...] = ()
         self._closing = False
         self.closed = False
         self.keys = KeyRing(self)
+        self.links = Links(self)
 
     @property
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:
@@ -141,41 +98,14 @@ class Runtime:
             state = ThreadState()
             self._threads.add(state)
             self._local.end = ThreadEnd(state, self._thread_ended)
+            for hook in self.thread_hooks:
+                hook(state)
         return state
 
-    def link(self, address: str, server_id: str, greeted: bool = False) -> ServerLink:
-        """Return the one link to this incarnation of a server.
-
-        If it has just `greeted` this process it is alive, though it may have been taken for
-        dead when the way to it was cut. Proxies from before have lost their leases then, and
-        keep the link that says so.
-        """
-        key = (address, server_id)
-        with self.lock:
-            link = self._links.get(key)
-            if link is None or (greeted and link.gone):
-                link = self._links[key] = ServerLink(address, server_id)
-            return link
-
-    def server_gone(self, address: str, server_id: str) -> None:
-        """Note that an incarnation of a server is dead."""
-        self.link(address, server_id).gone = True
-        with self.lock:
-            # The next one there may know us by another name.
-            if not any(client.address == address and not client.closed() for client in self._open):
-                self._peers.pop(address, None)
-
-    def peer_name(self, address: str) -> str:
-        """Return what this process calls itself towards the server there.
-
-        All its threads do, since they share their leases. No two servers are
-        told the same, so that none can pose as us to another.
-        """
-        with self.lock:
-            name = self._peers.get(address)
-            if name is None:
-                name = self._peers[address] = new_token()
-            return name
+    def end_thread(self) -> None:
+        """Close what the current thread has, which is about to end."""
+        with contextlib.suppress(AttributeError):
+            del self._local.end
 
     def client_at(self, address: str) -> RPCClient:
         """Return the current thread's client of the server there, made if needed."""
@@ -206,8 +136,12 @@ class Runtime:
         self._poke_watcher()
 
     def _flush_soon(self, stream: Stream, lock: threading.RLock) -> None:
-        if self.unsent.add_soon(stream, lock):
-            self._poke_watcher(soon=True)
+        try:
+            if self.unsent.add_soon(stream, lock):
+                self._poke_watcher(soon=True)
+        except BaseException:  # an interrupt: nobody else would tell it any more
+            self._poke_watcher()
+            raise
 
     def close_stream(self, stream: Stream, lock: threading.RLock) -> None:
         """Close a stream when all is out; its lock is held."""
@@ -235,20 +169,6 @@ class Runtime:
 
                 self.callbacks = start_background("callbacks")
             return self.callbacks
-
-    def any_channel(self, address: str) -> Channel | None:
-        """Return an open channel to that server, whichever thread has it."""
-        with self.lock:
-            clients = list(self._open)
-        for client in clients:
-            if client.address == address and not client.closed():
-                return client.channel
-        return None
-
-    def opened(self, client: RPCClient) -> None:
-        """Remember a client, which has to be closed at exit."""
-        with self.lock:
-            self._open.add(client)
 
     def serving(self, server: ServerCore) -> None:
         """Remember a server, which has to be closed at exit or when it is dropped."""
@@ -304,25 +224,6 @@ class Runtime:
             found: T = self._attached[kind]
             return found
 
-    def server_ended(self, link: ServerLink) -> None:
-        """An incarnation of a server is known to have ended: tell its clients."""
-        link.gone = True
-        for client in self._clients_of(link):
-            client.channel.lose("has ended")
-        late = self.thread().clients.get(link.address)
-        if late is not None and not late.welcomed() and not late.has_pending():
-            late.close()  # made too late for that server ever to answer
-
-    def server_closed(self, link: ServerLink) -> None:
-        """A server of this process has closed; its clients are about to hear of it."""
-        link.gone = True
-        for client in self._clients_of(link):
-            client.channel.server_closed()
-
-    def _clients_of(self, link: ServerLink) -> list[RPCClient]:
-        with self.lock:
-            return [client for client in self._open if client.server_id == link.server_id]
-
     def at_exit(self, hook: Callable[[], None]) -> None:
         """Have `hook` called at exit, before any socket is closed."""
         with self.lock:
@@ -339,7 +240,7 @@ class Runtime:
                 _log.exception("an exit hook failed: %r", hook)
         self._closing = True
         # Clients first: those of our own servers then end without lingering.
-        self._close_clients()
+        self.links.close_clients()
         serving = list(self._serving.items())
         for reference, listener in serving:
             server = reference()
@@ -355,20 +256,16 @@ class Runtime:
             _log.warning("left open at exit, busy in a call: %s", stuck)
         self.closed = True
         if self._watcher is not None:
-            last = self._close_clients if stuck else self._end_context
+            last = self.links.close_clients if stuck else self._end_context
             self._watcher.stop(last, timeout=2 * LINGER / 1000 + 1.0)
         elif not stuck:
             self._end_context()
         for thread in list(self._threads):
             thread.close()
 
-    def _close_clients(self) -> None:
-        for client in list(self._open):
-            client.close()
-
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
-        self._close_clients()
+        self.links.close_clients()
         self.keys.close()
         self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)
@@ -380,8 +277,7 @@ class Runtime:
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
-        for client in list(self._open):
-            client.channel.abandon()
+        self.links.abandon()
         for listener in list(self._serving.values()):
             listener.abandon()
         for attached in self._attached.values():
@@ -416,6 +312,7 @@ def _max_sockets() -> int:
 
 _current: Runtime | None = None
 _abandoned: list[Any] = []
+_parent: Runtime | None = None  # where this is the child of a fork, until there is a runtime
 _make_lock = threading.Lock()
 _main_thread_watched = False
 _main_thread_ended = False
@@ -423,12 +320,18 @@ _main_thread_ended = False
 
 def current() -> Runtime:
     """Return the runtime of this process."""
-    global _current
+    global _current, _parent
     runtime = _current
     if runtime is None:
         with _make_lock:
             if _current is None:
-                _current = Runtime()
+                runtime = Runtime()
+                if _parent is not None:
+                    # They may have been added by a module that is not imported once more.
+                    runtime.outgoing_hooks = _parent.outgoing_hooks
+                    runtime.incoming_hooks = _parent.incoming_hooks
+                    _parent = None
+                _current = runtime
             runtime = _current
     return runtime
 
@@ -438,10 +341,10 @@ def reset() -> None:
 
     For tests; a program ends by itself.
     """
-    global _current
+    global _current, _parent
     if _current is not None:
         _current.close()
-    _current = None
+    _current = _parent = None
 
 
 def _main_thread_is_watched() -> bool:
@@ -471,10 +374,11 @@ def _close_at_exit() -> None:
 def _after_fork_in_child() -> None:
     # The parent's sockets and threads do not exist here; not even closing them
     # would be safe. Keeping the old runtime alive keeps it from trying.
-    global _current, _make_lock
+    global _current, _parent, _make_lock
     _make_lock = threading.Lock()
     old, _current = _current, None
     if old is not None:
+        _parent = old
         _abandoned.append(old)
         old.abandon()
 

@@ -13,26 +13,36 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from ..limits import Limits
-from ..session.dispatch import Dispatcher, UserError
+from ..session.dispatch import GIVES_ITEMS, Dispatcher, UserError
+from ..session.feed import Feed, IsBusy
 from ..session.leases import LOCAL, ObjectTable, new_token
 from ..session.policy import Policy, Trusted
 from ..session.proxy import Lease, ObjectProxy
+from ..session.stats import ServerStats
 from ..transport.keys import KeyOrPath
+from ..transport.waiting import wait_readable
 from ..wire.messages import URGENT, Reference, Target
+from .affinity import check_thread
 from .answering import answer_urgent
+from .chunking import Prompter
 from .exchange import reference_to
 from .listener import Listener
 from .local import LocalClient, LocalHome
 from .reception import Reception
 from .running import Running
-from .runtime import ServerLink, current
+from .runtime import current
+from .stats import ServerCounts, stats_of
+from .tasks import Tasks
 from .thread_state import ThreadState
 from .timers import Timer, Timers
+
+if TYPE_CHECKING:
+    from ..session.batch import BatchDispatcher
 
 __all__ = ["ServerCore"]
 
@@ -56,6 +66,8 @@ class ServerCore:
         the user's key.
     limits : Limits, optional
         What it takes of each client.
+    listed : bool
+        Whether other programs of this user find it, such as ``pyacq-rpc ls``.
 
     Attributes
     ----------
@@ -65,6 +77,8 @@ class ServerCore:
         Names this incarnation; no other server will ever have it.
     policy : Policy
         What decides.
+    tasks : Tasks or None
+        The requests that go on after their turn, where there is an event loop for that.
 
     Raises
     ------
@@ -74,6 +88,12 @@ class ServerCore:
         If it could not work with these limits.
     """
 
+    may_nest = False
+    """Whether a request may run an event loop, which is then to be told of those that follow."""
+
+    heir = None
+    """See `session.proxy.Grantor`: what it has offered ends with it."""
+
     def __init__(
         self,
         address: str | bytes = "tcp://127.0.0.1:*",
@@ -81,6 +101,7 @@ class ServerCore:
         policy: Policy | None = None,
         key: KeyOrPath | None = None,
         limits: Limits | None = None,
+        listed: bool = True,
     ) -> None:
         self.runtime = current()
         self.limits = (limits or Limits()).check()
@@ -93,7 +114,10 @@ class ServerCore:
         self.policy: Policy = Trusted() if policy is None else policy
         self.dispatcher = Dispatcher(self.table, self.policy, self)
         self.doing = Running()
-        self.link: ServerLink = self.runtime.link(self.address, self.server_id)
+        self.counts = ServerCounts()
+        self.prompter = Prompter(self.runtime)
+        self.tasks: Tasks | None = None
+        self.link = self.runtime.links.link(self.address, self.server_id)
         self.link.name = self.name
         self._reception = Reception(self)
         self._items = self.listener.inbox.items
@@ -106,6 +130,8 @@ class ServerCore:
         self._local = LocalClient(self)
         self._home = LocalHome(self)
         self.runtime.serving(self)
+        if listed:
+            self.listener.be_listed(self.name, self.server_id)
 
     def __repr__(self) -> str:
         state = "closed" if self.listener.closed else "open"
@@ -196,6 +222,7 @@ class ServerCore:
         **kwds
             Options of the proxy, as for ``ObjectProxy._set_proxy_options``.
         """
+        check_thread(self, obj)
         ref = self.table.open(obj, LOCAL)
         reference = reference_to(self, obj, ref, "")
         proxy = ObjectProxy(reference, self.link, Lease(ref, self._home))
@@ -254,6 +281,10 @@ class ServerCore:
 
     # -- turns -----------------------------------------------------------------
 
+    def depth(self) -> int:
+        """How many turns are within each other just now."""
+        return self._depth
+
     def fds(self) -> list[int]:
         """Descriptors that are readable when `serve_ready` may have work."""
         return self.listener.fds()
@@ -271,11 +302,11 @@ class ServerCore:
         bool
             Whether anything was done; if not, one may wait for `fds`.
         """
-        listener = self.listener
+        listener, tasks = self.listener, self.tasks
         with self._lock:  # `close` must not come between the look and the turn
             if listener.closed:
                 return False
-            ending = self._closing and not self._depth
+            ending = self._closing and not self._depth and (tasks is None or tasks.finished())
             if ending:
                 self._close_listener()
             else:
@@ -291,42 +322,84 @@ class ServerCore:
                 self.answer_urgent()
             if self._excess:
                 self._reception.turn_away()
+            if tasks is not None:
+                tasks.cancel_withdrawn()
             worked = bool(self.timers.heap) and self.timers.run_due()
-            if self._items:
+            # What is within another request, or beside a task, may be needed for that to end.
+            last = self._closing and self._depth == 1 and (tasks is None or tasks.finished())
+            if self._items and not last:
                 worked = True
-                stop = time.monotonic() + seconds if seconds else 0.0
+                if self.may_nest and len(self._items) > 1:
+                    listener.wake()
+                now = time.monotonic()
+                stop = now + seconds
+                if self._depth == 1:
+                    self.counts.turn_since = now
                 while True:
                     self._reception.take(self._items)
                     if not self._items or self._closing or time.monotonic() >= stop:
+                        break
+                    if tasks is not None and tasks.starting:
                         break
             if listener.unread and not self._looping:
                 self.look_for_urgent()  # it may be long until the next turn
         finally:
             self._depth -= 1
+            counts = self.counts
+            if counts.turn_since and not self._depth:
+                since, counts.turn_since = counts.turn_since, 0.0
+                counts.busy += time.monotonic() - since
             if self._closing and not self._looping:
                 self.close()  # was asked to within the turn
         return worked or (self._closing and not self._depth)
 
+    def wait_for(self, fds: list[int], timeout: float | None) -> None:
+        """Wait within a request, or for an answer, and miss nothing meanwhile.
+
+        Parameters
+        ----------
+        fds : list of int
+            What to wait for, besides what `serve_ready` may be called for.
+        timeout : float or None
+            Seconds to wait at most; None waits for ever.
+        """
+        wait_readable([*fds, *self.fds()], timeout)
+
     def serve_until_closed(self) -> None:
         """Serve, and wait, and serve, until the server is asked to close."""
-        with self._lock:
-            if self.listener.closed:
-                return
-            self._looping = True  # from now on, only this thread closes
+        if not self.begin_looping():
+            return
         try:
             self.runtime.begins_to_loop(self)
-            while not self.listener.closed:
+            listener = self.listener
+            while True:
+                if listener.closed:
+                    break
                 worked = self.serve_ready(TURN)
                 if not (self._closing or (worked and self._items)):
-                    self.listener.wait(self.timers.due_in() if self.timers.heap else None)
+                    listener.wait(self.timers.due_in() if self.timers.heap else None)
         except zmq.ZMQError:
             # One that began while Python ends was not asked to close, like the others.
             if not self.runtime.closed:
                 raise
         finally:
-            self._looping = False
-            self.runtime.ends_to_loop(self)
-            self.close()
+            self.end_looping()
+
+    def begin_looping(self) -> bool:
+        """Leave closing to the current thread from now on; whether it is not too late for that."""
+        with self._lock:
+            self._looping = not self.listener.closed
+            return self._looping
+
+    def end_looping(self) -> None:
+        """Close, since the current thread serves no longer."""
+        self._looping = False
+        self.runtime.ends_to_loop(self)
+        self.close()
+
+    def nested(self) -> bool:
+        """Whether requests are carried out within another one."""
+        return self._depth > 1
 
     def process_action(
         self, action: str, opts: dict[str, Any], return_type: str, caller: object
@@ -348,13 +421,25 @@ class ServerCore:
             result = self.dispatcher.run(action, opts, LOCAL)
         except UserError as wrapped:
             raise wrapped.error from None
+        except IsBusy as busy:
+            raise ValueError(str(busy)) from None
+        if action in GIVES_ITEMS:
+            assert isinstance(result, list)
+            items, *rest = result
+            if return_type == "proxy":
+                items = [self.get_proxy(item) for item in items]
+            return [items, *(self.get_proxy(part) if type(part) is Feed else part for part in rest)]
         return self.get_proxy(result) if return_type == "proxy" else result
 
     # -- while it is busy: from any thread -------------------------------------
 
+    def attends(self) -> bool:
+        """Whether its thread would see at once to what comes."""
+        return self._looping and self.doing.request is None
+
     def look_for_urgent(self) -> None:
         """See to urgent requests if the server's thread does not, being busy."""
-        if self.doing.request is not None or not self._looping:
+        if not self.attends():
             self.listener.look_for_urgent()
             while self.listener.inbox.urgent:
                 self.answer_urgent()
@@ -378,16 +463,60 @@ class ServerCore:
         request, since = running.request, running.since
         found: dict[str, object] = {"doing": None, "seconds": None}
         if request is not None and request.action not in URGENT:
-            found["doing"] = self.dispatcher.describe(request.action, request.options)
+            # A request of a batch may be about what others of the batch have come to.
+            of_batch: BatchDispatcher | None = getattr(request, "dispatcher", None)
+            doing = (of_batch or self.dispatcher).describe(request.action, request.options)
+            if of_batch is not None:
+                doing = f"{doing} ({of_batch.index + 1} of {of_batch.count} in a batch)"
+            found["doing"] = doing
             found["seconds"] = time.monotonic() - since
+        elif self.tasks is not None:
+            doing, since = self.tasks.describe()
+            if doing:
+                found = {"doing": doing, "seconds": time.monotonic() - since}
         return found
 
-    def interrupt(self) -> bool:
-        """Raise `KeyboardInterrupt` in what is being carried out; whether anything is."""
-        thread = self._thread
-        if thread is None or (thread.is_current() and not self.doing.waits):
+    def stats(self) -> ServerStats:
+        """Return what this server has done so far, and what it has now; from any thread.
+
+        Returns
+        -------
+        ServerStats
+
+        See Also
+        --------
+        RPCClient.server_stats : The same, of another process's server.
+
+        Examples
+        --------
+        >>> server = RPCServer()
+        >>> server["answer"] = 42
+        >>> server.stats().published
+        1
+        >>> server.close()
+        """
+        return stats_of(self)
+
+    def interrupt(self, only: tuple[str, int] | None = None) -> bool:
+        """Raise `KeyboardInterrupt` in what is being carried out; whether anything is.
+
+        Parameters
+        ----------
+        only : tuple, optional
+            A peer and the id of a request of that: nothing else is interrupted.
+        """
+        thread, request = self._thread, self.doing.request
+        if thread is None:
             return False
-        found = self.doing.interrupt(thread.ident)
+        if self.tasks is not None:
+            is_idle = request is None or request.action in URGENT
+            if (is_idle or only is not None) and self.tasks.interrupt(only):
+                return True
+            if is_idle:
+                return False
+        if thread.is_current() and not self.doing.waits:
+            return False
+        found = self.doing.interrupt(thread.ident, only)
         thread.waker.wake()  # if it waits, it has to look
         return found
 
@@ -448,7 +577,7 @@ class ServerCore:
         return self.listener.wait_closed(timeout)
 
     def _close_listener(self) -> None:
-        self.runtime.server_closed(self.link)
+        self.runtime.links.server_closed(self.link)
         self.listener.close()
 
     def _let_go(self) -> None:

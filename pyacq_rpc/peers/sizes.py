@@ -7,7 +7,7 @@ from typing import Any
 
 from ..limits import Limits
 
-__all__ = ["too_large"]
+__all__ = ["too_large", "too_much"]
 
 
 def too_large(frames: Sequence[Any], limits: Limits) -> str:
@@ -19,11 +19,15 @@ def too_large(frames: Sequence[Any], limits: Limits) -> str:
         Buffers of bytes, or frames of zmq.
     limits : Limits
     """
-    size = sum(map(_size, frames))
+    return too_much(sum(map(_size, frames)), len(frames), limits)
+
+
+def too_much(size: int, frames: int, limits: Limits) -> str:
+    """Return the same about a message of so many bytes and frames."""
     if size > limits.message:
         what, name, limit = f"{size} bytes", "message", limits.message
-    elif len(frames) > limits.frames:
-        what, name, limit = f"{len(frames)} frames", "frames", limits.frames
+    elif frames > limits.frames:
+        what, name, limit = f"{frames} frames", "frames", limits.frames
     else:
         return ""
     return (

@@ -7,11 +7,14 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CallTimeout, ServerDisconnected
 from ..late_logging import getLogger
 from ..session.proxy import ObjectProxy
+
+if TYPE_CHECKING:
+    from .tasks import Tasks
 
 __all__ = ["Timer", "Timers"]
 
@@ -34,6 +37,7 @@ class Timer:
         self._callback = callback
         self._kwds = kwds
         self._stopped = False
+        self.running = False  # as a task
 
     def stop(self) -> None:
         """End the calls; from any thread, and from the callback itself."""
@@ -43,20 +47,36 @@ class Timer:
         """Whether `stop` was called, or the callback's object has gone."""
         return self._stopped
 
-    def _run(self) -> None:
+    def _run(self, tasks: Tasks | None) -> None:
         try:
-            self._callback(**self._kwds)
-        except (ServerDisconnected, CallTimeout) as error:
-            if not isinstance(self._callback, ObjectProxy) or _is_only_late(error, self._callback):
-                _log.exception("the callback of a timer failed; it will be called again")
-                return
+            result = self._callback(**self._kwds)
+            if tasks is not None:
+                self.running = True  # it may have ended when we are told that it runs
+                if tasks.run(result, self._ended) is None:
+                    self.running = False
+        except Exception as error:  # noqa: BLE001  # user code may raise anything
+            self._failed(error)
+
+    def _ended(self, _: object, error: BaseException | None) -> None:
+        self.running = False
+        is_cancelled = self._stopped and not isinstance(error, Exception)
+        if error is not None and not is_cancelled:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        away = isinstance(error, (ServerDisconnected, CallTimeout))
+        away = away and isinstance(self._callback, ObjectProxy)
+        if away and not _is_only_late(error, self._callback):
             _log.warning("timer stopped, its callback is out of reach: %s", error)
             self._stopped = True
-        except Exception:  # noqa: BLE001  # user code may raise anything
-            _log.exception("the callback of a timer failed; it will be called again")
+            return
+        _log.error(
+            "the callback of a timer failed; it will be called again",
+            exc_info=(type(error), error, error.__traceback__),
+        )
 
 
-def _is_only_late(error: Exception, callback: ObjectProxy) -> bool:
+def _is_only_late(error: BaseException, callback: Any) -> bool:
     """Whether somebody is there who has not answered in time.
 
     An owner that died before it was ever reached would keep all timers waiting, each time.
@@ -79,6 +99,8 @@ class Timers:
     ----------
     heap : list
         By the time they are due; empty if there are none.
+    tasks : Tasks or None
+        Which take up the calls whose results are still to come.
     """
 
     def __init__(self) -> None:
@@ -86,6 +108,7 @@ class Timers:
         self._order = itertools.count()
         self.heap: list[tuple[float, int, Timer]] = []
         self._running = False
+        self.tasks: Tasks | None = None
 
     def start(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> Timer:
         """Add a timer whose first call is due one interval from now."""
@@ -128,9 +151,12 @@ class Timers:
             if timer.stopped():
                 continue
             ran = True
+            if timer.running:  # as a task, from an earlier time on
+                self._put_back(timer, due)
+                continue
             self._running = True
             try:
-                timer._run()
+                timer._run(self.tasks)
             finally:
                 self._running = False
                 if not timer.stopped():

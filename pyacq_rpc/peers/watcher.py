@@ -9,12 +9,14 @@ for servers of this process that are busy.
 from __future__ import annotations
 
 import collections
+import heapq
+import itertools
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..late_logging import getLogger
 from ..transport.sockets import LINGER
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .channel import Channel
     from .client import RPCClient
     from .future import Future
+    from .lease_holder import LeaseHolder
     from .runtime import Runtime
     from .server import ServerCore
 
@@ -35,6 +38,10 @@ _log = getLogger(__name__)
 RELEASE_DELAY = 0.05
 """Seconds that releases may wait for more of them to share their message."""
 
+PATIENCE = 60.0
+"""Seconds that a server may take to admit a client, as long as a grant outlives its granter.
+
+It has to run Python for that, and may be in a call that does not let it."""
 
 URGENT_INTERVAL = 0.05
 """Seconds between two looks for urgent messages to servers that may be busy."""
@@ -48,7 +55,13 @@ class Watcher:
         self._lock = threading.RLock()  # a collection within may come back here
         self._channels: set[Channel] = set()
         self._new: list[Channel] = []
-        self._noted: collections.deque[Channel] = collections.deque()
+        self._noted: collections.deque[LeaseHolder] = collections.deque()
+        # When, and what; the one is filled by all threads, the other sorted by this one.
+        self._to_do: collections.deque[tuple[float, int, Callable[[], object]]] = (
+            collections.deque()
+        )
+        self._later: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
         self._retiring: list[tuple[RPCClient, float]] = []  # and when their threads ended
         self._doubted: dict[RPCClient, float] = {}  # and when that began
         self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
@@ -83,9 +96,21 @@ class Watcher:
         with self._lock:
             self._channels.discard(channel)
 
-    def note_release(self, channel: Channel) -> None:
-        """A lease of this channel is over; safe to call from ``__del__``."""
-        self._noted.append(channel)
+    def do(self, function: Callable[[], object], delay: float = 0.0) -> None:
+        """Have something done in the I/O thread, where no interrupt comes.
+
+        Parameters
+        ----------
+        function : callable
+        delay : float
+            Seconds from now.
+        """
+        self._to_do.append((time.monotonic() + delay, next(self._numbers), function))
+        self.poke()
+
+    def note_release(self, holder: LeaseHolder) -> None:
+        """A lease of this holder is over; safe to call from ``__del__``."""
+        self._noted.append(holder)
         if not self._stopping:
             self._waker.wake()
 
@@ -125,7 +150,7 @@ class Watcher:
         if not self.is_current():
             self._thread.join(timeout)
 
-    def run_until(self, future: Future, timeout: float | None) -> None:
+    def run_until(self, future: Future[Any], timeout: float | None) -> None:
         """Do the thread's work within it, for a callback that has to wait."""
         future.add_done_callback(lambda _: self.poke())  # another thread may complete it
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -149,6 +174,7 @@ class Watcher:
     def _turn(self, timeout: float | None) -> None:
         """Wait once, and see to what has come up."""
         self._ticking = False  # before it looks: what comes later has to wake it
+        self._do_what_is_due()
         self._flush_releases()
         self._close_retired()
         self._close_doubted()
@@ -174,6 +200,7 @@ class Watcher:
             SOON if busy else None,
             unsent.due_in(),
             self._flush_in(),
+            max(0.0, self._later[0][0] - time.monotonic()) if self._later else None,
             self._add_urgent(owners),
         )
         for limit in (*waits, RELEASE_DELAY if self._retiring or self._doubted else None):
@@ -212,6 +239,12 @@ class Watcher:
         # Most of what comes is for its thread, and what is urgent can wait so long.
         self._look_at = time.monotonic() + URGENT_INTERVAL
 
+    def _do_what_is_due(self) -> None:
+        while self._to_do:
+            heapq.heappush(self._later, self._to_do.popleft())
+        while self._later and self._later[0][0] <= time.monotonic():
+            heapq.heappop(self._later)[2]()
+
     def _flush_in(self) -> float | None:
         if not self._noted:
             return None
@@ -239,10 +272,9 @@ class Watcher:
         with self._lock:
             doubted = list(self._doubted.items())
         for client, since in doubted:
-            # A server that is only busy has been reached: libzmq sees to that.
             reached = client.closed() or not client.reaches_nobody()
             if not reached:
-                if client.has_pending() or time.monotonic() - since < LINGER / 1000:
+                if client.has_pending() or not _in_vain(client, since):
                     continue
                 client.close()
             with self._lock:
@@ -252,18 +284,25 @@ class Watcher:
         if client.closed() or self._stopping:
             return True
         if client.reaches_nobody():
-            # What it has sent is given as long as anywhere to get out.
-            if time.monotonic() - ended < LINGER / 1000:
+            if not _in_vain(client, ended):
                 return False
             client.close()
             return True
         if client.has_pending():
             return False
-        if client.channel.live_leases():
-            # The leases are the process's: they live on with this thread's
-            # own connection, which must stand before the other one ends.
+        if client.channel.holder.live_leases():
+            # The leases are the process's: they live on with this thread's own
+            # connection, if by the same name, which must stand before the other one ends.
+            if self._runtime.links.peer_name(client.address) is not client.channel.name:
+                return False
             stand_in = self._runtime.client_at(client.address)
-            if not stand_in.welcomed():
+            if stand_in.channel.name is not client.channel.name or not stand_in.welcomed():
                 return False
         client.close()
         return True
+
+
+def _in_vain(client: RPCClient, since: float) -> bool:
+    """Whether a client has had its time to reach somebody, and what it has sent to get out."""
+    patience = PATIENCE if client.channel.accepted() else LINGER / 1000
+    return time.monotonic() - since >= patience

@@ -7,12 +7,12 @@ of its thread for a timer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import psutil
 
-from pyacq_rpc import RPCServer, Timer
+from pyacq_rpc import RPCServer, ServerDisconnected, Timer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ class Monitor:
 
     def __init__(self) -> None:
         self._timer: Timer | None = None
+        self._receivers: Sequence[Callable[..., object]] = ()
         self._looked_at = time.monotonic()
         self._traffic = _traffic()
         psutil.cpu_percent(percpu=True)  # the first one says nothing: it has no interval
@@ -64,14 +65,14 @@ class Monitor:
         cores: list[float] = psutil.cpu_percent(percpu=True)
         return [time.time(), *cores, float(psutil.virtual_memory().used), *rates]
 
-    def start(self, callback: Callable[..., object], interval: float) -> None:
+    def start(self, receivers: Sequence[Callable[..., object]], interval: float) -> None:
         """Sample at regular intervals from now on.
 
         Parameters
         ----------
-        callback : callable
-            Is given each sample. A proxy: what it stands for is called in the
-            process and thread that it came from.
+        receivers : sequence of callable
+            Each is given each sample. Proxies: what they stand for is called in
+            the process and thread that they came from.
         interval : float
             In seconds.
 
@@ -84,14 +85,19 @@ class Monitor:
         if server is None:
             raise RuntimeError("a monitor samples in the thread of a server, and this has none")
         self.stop()
-        # _sync='off': a sampler does not wait for those who look at its samples.
-        self._timer = server.start_timer(lambda: callback(self.sample(), _sync="off"), interval)
+        self._receivers = receivers
+        self.sample()  # rates are about the time from now on
+        self._timer = server.start_timer(self._give, interval)
 
     def stop(self) -> None:
         """Stop sampling."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
+
+    def _give(self) -> None:
+        sample = self.sample()
+        self._receivers = [one for one in self._receivers if _reaches(one, sample)]
 
 
 class History:
@@ -151,29 +157,15 @@ class History:
             raise ValueError("there are no samples yet")
         return np.array(self._samples)
 
-    def curves(self, width: float) -> tuple[Array, Array]:
-        """Return all samples, as they came and smoothed.
 
-        Parameters
-        ----------
-        width : float
-            Of the interval around each sample that its signals are averaged
-            over, in seconds.
-
-        Returns
-        -------
-        samples, smoothed : array of float64, shape (samples, 1 + signals)
-        """
-        import numpy as np
-
-        samples = self.samples()
-        times = samples[:, 0]
-        first = np.searchsorted(times, times - width / 2)
-        last = np.searchsorted(times, times + width / 2, side="right")
-        sums = np.cumsum(np.vstack([np.zeros_like(samples[:1]), samples]), axis=0)
-        smoothed: Array = (sums[last] - sums[first]) / (last - first)[:, np.newaxis]
-        smoothed[:, 0] = times
-        return samples, smoothed
+def _reaches(receiver: Callable[..., object], sample: list[float]) -> bool:
+    """Give somebody a sample; whether there is still somebody."""
+    try:
+        # A sampler does not wait for those who look at its samples.
+        receiver(sample, _sync="off")
+    except ServerDisconnected:
+        return False
+    return True
 
 
 def _traffic() -> tuple[int, int]:

@@ -25,7 +25,15 @@ EVENTS = 4
 """The latest events, in the live table."""
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_STYLES = {"running": "green", "dead": "bold red", "starting": "yellow", "ended": "dim"}
+_STYLES = {
+    "running": "green",
+    "paused": "blue",
+    "dead": "bold red",
+    "starting": "yellow",
+    "ended": "dim",
+}
+_WORTH_TELLING = ("paused", "dead")
+"""States of nodes, in plain lines."""
 
 
 @dataclass
@@ -34,7 +42,7 @@ class Node:
 
     Attributes
     ----------
-    state : {'starting', 'running', 'dead', 'ended'}
+    state : {'starting', 'running', 'paused', 'dead', 'ended'}
     """
 
     name: str
@@ -146,17 +154,17 @@ class PlainView:
         if scene.elapsed < self._next:
             return
         self._next = int(scene.elapsed) + 1.0
-        absent = [node.name for node in scene.nodes if node.state == "dead"]
-        if absent:
-            self._write(scene.elapsed, f"{' and '.join(absent)}: dead")
-        elif scene.recent:
+        shown = [
+            f"{node.name}: {node.state}" for node in scene.nodes if node.state in _WORTH_TELLING
+        ]
+        if scene.recent:
             values = zip(scene.signals, scene.recent[-1])
-            shown = [f"{name} {in_units(value, unit)}" for (name, unit), value in values]
-            cores = [text for text in shown if text.startswith("CPU")]
+            texts = [f"{name} {in_units(value, unit)}" for (name, unit), value in values]
+            cores = [text for text in texts if text.startswith("CPU")]
             left_out = [f"({len(cores) - MOST_CORES} more)"] if len(cores) > MOST_CORES else []
-            self._write(
-                scene.elapsed, ", ".join(cores[:MOST_CORES] + left_out + shown[len(cores) :])
-            )
+            shown += cores[:MOST_CORES] + left_out + texts[len(cores) :]
+        if shown:
+            self._write(scene.elapsed, ", ".join(shown))
 
     def _tell_events(self) -> None:
         for when, what in self._scene.events[self._told :]:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, FunctionType, GeneratorType, ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ReferenceReleased
+from ..errors import AccessDenied, ReferenceReleased
 from ..wire.messages import Target
-from .leases import LOCAL, ObjectTable
+from .about import describe_action
+from .feed import Feed, Taker
+from .leases import LOCAL
+from .notifying import notify
 from .policy import Policy
+from .questions import QUESTIONS, answer
 from .special import SPECIAL
+from .stats import ServerStats
+from .user_error import UserError
 
-__all__ = ["Dispatcher", "Owner", "UserError"]
+if TYPE_CHECKING:
+    from .batch import BatchDispatcher
 
-
-class UserError(Exception):
-    """Wraps what user code raised, to tell it from errors of the machinery.
-
-    Attributes
-    ----------
-    error : BaseException
-    """
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
+__all__ = ["GIVES_ITEMS", "Dispatcher", "Owner", "References", "UserError"]
 
 
 class Owner(Protocol):
@@ -39,12 +35,42 @@ class Owner(Protocol):
     def status(self) -> dict[str, object]:
         """Say what it is doing."""
 
-    def interrupt(self) -> bool:
-        """Interrupt what it is doing; whether there was anything."""
+    def stats(self) -> ServerStats:
+        """Say what it has done so far, and what it has."""
+
+    def interrupt(self, only: tuple[str, int] | None = None) -> bool:
+        """Interrupt what it is doing; whether there was anything.
+
+        With `only`, a peer and the id of a request of that, nothing else is interrupted.
+        """
 
 
-_OF_REFERENCES = frozenset({"call_obj", "get_obj", "delete"})
+class References(Protocol):
+    """Who may use what: an `ObjectTable`, as a dispatcher sees it."""
+
+    def get(self, ref: str, peer: str) -> object:
+        """Return the object of a reference that `peer` holds, or raise `ReferenceReleased`."""
+
+    def revoke(self, ref: str, peer: str) -> None:
+        """Forget a reference that `peer` holds, whoever else does."""
+
+
+_OF_PEERS = frozenset({"call_obj", "notify", "get_obj", "delete", "interrupt"})
 """The actions that a peer may ask for on what it holds only."""
+
+GIVES_ITEMS = frozenset({"iterate", "fetch"})
+"""Those whose results begin with a list of items."""
+
+
+class _OneByOne(list[object]):
+    """Takes items for the server's own thread, where there is no need for many at a time."""
+
+    def add(self, item: object) -> bool:
+        self.append(item)
+        return False
+
+    def close(self) -> bool:
+        return True
 
 
 class Dispatcher:
@@ -52,21 +78,31 @@ class Dispatcher:
 
     Parameters
     ----------
-    table : ObjectTable
+    table : ObjectTable or the like
         The objects that peers hold references to.
     policy : Policy
         Is asked before each access.
     owner : Owner
         Whose objects they are.
+
+    Attributes
+    ----------
+    names : dict
+        What is published.
+    look_up : callable
+        What `getattr` is to peers.
     """
 
-    def __init__(self, table: ObjectTable, policy: Policy, owner: Owner) -> None:
+    def __init__(self, table: References, policy: Policy, owner: Owner) -> None:
         self.names: dict[str, object] = {}
+        self.look_up: Callable[[Any, str], Any] = getattr
         self._table = table
         self._policy = policy
         self._owner = owner
 
-    def run(self, action: str, options: dict[str, Any], peer: str) -> object:
+    def run(
+        self, action: str, options: dict[str, Any], peer: str, taker: Taker | None = None
+    ) -> object:
         """Carry out one action.
 
         Parameters
@@ -77,6 +113,9 @@ class Dispatcher:
             Its options, checked.
         peer : str
             Who asks: only what it holds can be referred to.
+        taker : Taker, optional
+            Takes the items of an action that gives some. The result is a list of what
+            follows those; without a taker it has the list of items first.
 
         Returns
         -------
@@ -87,11 +126,19 @@ class Dispatcher:
         ------
         UserError
             If user code raised; holds what it raised.
+        IsBusy
+            If there can be items only when an earlier action has come to its end.
         RPCError
             If the machinery refuses: no such reference, no access.
         """
         action_method: Callable[..., object] = getattr(self, "_" + action)
-        if action in _OF_REFERENCES:
+        if action in GIVES_ITEMS:
+            if taker is not None:
+                return action_method(peer, **options, taker=taker)
+            items = _OneByOne()
+            rest: Any = action_method(peer, **options, taker=items)
+            return [list(items), *rest]
+        if action in _OF_PEERS:
             return action_method(peer, **options)
         return action_method(**options)
 
@@ -102,10 +149,25 @@ class Dispatcher:
             owner = self.resolve(Target(obj.ref, attributes[:-1]), peer)
             self._check_special(owner, attributes[-1], args)
             return _user(special, owner, *args, **kwargs)
+        if attributes and attributes[-1] in QUESTIONS:
+            return self._answer(peer, obj, args)
         function, owner = self._reach(obj, peer)
         name = attributes[-1] if attributes else None
         self._policy.check("call", function, name, owner, self.names)
         return _user(function, *args, **kwargs)
+
+    def _notify(self, peer: str, obj: Target, args: list[Any]) -> object:
+        function, owner = self._reach(obj, peer)
+        name = obj.attributes[-1] if obj.attributes else None
+        self._policy.check("call", function, name, owner, self.names)
+        return _user(notify, function, args)
+
+    def _answer(self, peer: str, obj: Target, args: list[Any]) -> object:
+        *attributes, question = obj.attributes
+        found, owner = self._reach(Target(obj.ref, attributes), peer)
+        name = attributes[-1] if attributes else None
+        self._policy.check(QUESTIONS[question], found, name, owner, self.names)
+        return _user(answer, question, found, args, self._policy.tracebacks)
 
     def _check_special(self, owner: object, name: str, args: list[Any]) -> None:
         if name in ("__setattr__", "__delattr__"):
@@ -118,6 +180,38 @@ class Dispatcher:
         found = self.resolve(obj, peer)
         self._policy.check("value", found, None)
         return found
+
+    def _iterate(
+        self, peer: str, obj: Target, backwards: bool, room: int, taker: Taker
+    ) -> list[object]:
+        found = self.resolve(obj, peer)
+        self._policy.check("special", found, "__reversed__" if backwards else "__iter__")
+        iterator = _user(reversed if backwards else _iter, found)
+        self._policy.check("special", iterator, "__next__")
+        is_same = iterator is found
+        feed = Feed(iterator, may_close=not is_same or self._may_close(found))
+        source = f"{id(found):x}" if is_same else ""
+        # Nothing runs that could take long, or be lost if nobody waits for the answer.
+        if is_same or not feed.is_at_hand() or type(taker) is _OneByOne:
+            return [False, source, feed]
+        ended = feed.take(0, room, taker)
+        return [ended, source, None if ended else feed]
+
+    def _fetch(self, peer: str, obj: Target, at: int, room: int, taker: Taker) -> list[object]:
+        feed = self.resolve(obj, peer)
+        is_feed = type(feed) is Feed
+        self._policy.check("special", feed.iterator if is_feed else feed, "__next__")
+        if not is_feed:
+            raise UserError(TypeError(f"items are fetched from what 'iterate' gave, not {obj!r}"))
+        return [feed.take(at, room, taker)]
+
+    def _may_close(self, obj: object) -> bool:
+        """Whether a peer may close a generator that it has not made by iterating."""
+        try:
+            self._policy.check("getattr", obj, "close")
+        except AccessDenied:
+            return False
+        return True
 
     def _get_item(self, name: str) -> object:
         self._policy.check("get_item", None, name)
@@ -145,6 +239,12 @@ class Dispatcher:
         self._policy.check("transfer", None, None)
         return obj
 
+    def _batch(self, requests: list[Any], unread: list[Any]) -> BatchDispatcher:
+        self._policy.check("batch", None, None)
+        from .batch import BatchDispatcher  # here: derived from this one
+
+        return BatchDispatcher(self)
+
     def _ping(self) -> str:
         self._policy.check("ping", None)
         return "pong"
@@ -162,9 +262,17 @@ class Dispatcher:
         self._policy.check("status", None, None)
         return self._owner.status()
 
-    def _interrupt(self) -> bool:
+    def _stats(self) -> dict[str, object]:
+        self._policy.check("stats", None, None)
+        return self._owner.stats()._asdict()
+
+    def _interrupt(self, peer: str, request: int | None) -> bool:
         self._policy.check("interrupt", None, None)
-        return self._owner.interrupt()
+        return self._owner.interrupt(None if request is None else (peer, request))
+
+    def _names(self) -> list[str]:
+        self._policy.check("names", None, None)
+        return list(self.names)
 
     def describe(self, action: str, options: dict[str, Any]) -> str:
         """Return what an action is about, in a few words; runs nobody's code.
@@ -174,24 +282,24 @@ class Dispatcher:
         A method of an object that was published, of one that was not, and an import:
         ``'camera.expose'``, ``'Camera.expose'``, ``'import numpy'``.
         """
-        target = options.get("obj")
-        if type(target) is not Target:
-            names = [options[option] for option in ("name", "module") if option in options]
-            return " ".join([action, *names])
-        if target.ref.startswith("@"):
-            owner = target.ref[1:]
-        else:
-            try:
-                owner = self._name_of(self._table.get(target.ref, LOCAL))
-            except ReferenceReleased:  # by now
-                return action
-        return ".".join([owner, *target.attributes])
+        return describe_action(action, options, self._name_of)
 
-    def _name_of(self, obj: object) -> str:
+    def _name_of(self, ref: str) -> str | None:
+        try:
+            obj = self._table.get(ref, LOCAL)
+        except ReferenceReleased:  # by now
+            return None
+        if type(obj) is Feed:
+            return f"items of {self._name_of_object(obj.iterator)}"
+        return self._name_of_object(obj)
+
+    def _name_of_object(self, obj: object) -> str:
         for name, published in list(self.names.items()):
             if published is obj:
                 return name
         # Whatever it would like to be taken for.
+        if type(obj) is GeneratorType:
+            return obj.__qualname__
         if issubclass(type(obj), (type, ModuleType, FunctionType, BuiltinFunctionType)):
             return str(getattr(obj, "__name__", "?"))
         return type(obj).__name__
@@ -226,10 +334,22 @@ class Dispatcher:
             self._policy.check("getattr", obj, name)
             owner = obj
             try:
-                obj = getattr(obj, name)
+                obj = self.look_up(obj, name)
             except BaseException as error:
                 raise UserError(error) from error
         return obj, owner
+
+
+def _iter(obj: Any) -> Iterator[Any]:
+    try:
+        return iter(obj)
+    except TypeError as error:
+        if not hasattr(type(obj), "__aiter__"):
+            raise
+        raise TypeError(
+            f"{type(obj).__qualname__!r} object is iterable by 'async for' only, which the server"
+            " that owns it does not do for others"
+        ) from error
 
 
 def _user(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 __all__ = [
+    "SIGNALS",
     "expose",
     "find",
     "function_of",
@@ -33,6 +34,9 @@ _T = TypeVar("_T")
 _MARK = "_pyacq_rpc_exposed"
 _NOTHING = object()
 _NO_NAMES: frozenset[str] = frozenset()
+
+SIGNALS: set[type] = set()
+"""Kinds of members that look like methods, and are to be looked at: Qt's, once that is used."""
 
 
 class _Mark:
@@ -177,6 +181,8 @@ def is_method(cls: type, name: str) -> bool:
         return False
     if issubclass(kind, classmethod):
         return True
+    if kind in SIGNALS:
+        return False
     return has(kind, "__call__") and has(kind, "__get__") and not has(kind, "__set__")
 
 

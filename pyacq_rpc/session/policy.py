@@ -21,8 +21,8 @@ class Policy(Protocol):
     Attributes
     ----------
     tracebacks : bool
-        Whether clients are shown the tracebacks of what they have called; if
-        not, the server logs them.
+        Whether clients are shown source: the tracebacks of what they have called,
+        which the server logs if not, and what `help` and a prompt want to know.
 
     See Also
     --------
@@ -50,20 +50,24 @@ class Policy(Protocol):
             ``'getattr'``, ``'setattr'``, ``'delattr'``, ``'call'``,
             ``'special'`` (an operator or other special method), ``'value'``
             (a copy), ``'argument'`` (a reference that has come home: in an
-            argument, or in the result of a callback), ``'delete'`` (of a
+            argument, or in the result of a callback), ``'describe'`` (what `help`
+            and Tab show of it), ``'keys'`` (what Tab shows of its items),
+            ``'display'`` (what a notebook shows of it), ``'delete'`` (of a
             reference, for all who hold it), or on the server itself (`obj` is
             None) ``'get_item'``, ``'set_item'``, ``'import'``, ``'transfer'``,
-            ``'ping'``, ``'time'``, ``'close'``, ``'status'``, ``'interrupt'``.
+            ``'batch'`` (of requests, each of which is asked about as well),
+            ``'ping'``, ``'time'``, ``'close'``, ``'status'``, ``'stats'``,
+            ``'names'``, ``'interrupt'``.
         obj : object
             What is accessed.
         name : str or None
-            The attribute, special method, item or module. Of a call and an
-            argument, the attribute by which `obj` was reached just now; None
-            if it was reached by a reference or a published name.
+            The attribute, special method, item or module. Of a call, an argument
+            and a description, the attribute by which `obj` was reached just now;
+            None if it was reached by a reference or a published name.
         owner : object
-            Of a call and an argument with a `name`, what has that attribute.
+            Of these with a `name`, what has that attribute.
         published : mapping
-            Of a call and an argument, what the server publishes, by name.
+            Of these, what the server publishes, by name.
 
         Raises
         ------

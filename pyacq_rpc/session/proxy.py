@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar, get_origin
 
+from ..errors import CallTimeout, ServerDisconnected
 from ..wire.messages import Reference, Target, make
 from .caller import is_attribute_syntax
-from .remote_errors import describe
-from .special import BINARY, COMPARISONS, CONVERSIONS, INPLACE, UNARY, Forwarding
+from .iterating import Iterating
+from .options import (
+    NO_OPTIONS,
+    NO_TIMEOUT_GIVEN,
+    RETURN_TYPES,
+    SYNC,
+    CallOptions,
+    check_choice,
+    check_options,
+    check_timeout,
+)
+from .questions import (
+    KEYS,
+    PATIENCE,
+    RemoteDoc,
+    RemoteSignature,
+    ask_list,
+    calling_module,
+    is_completion,
+)
+from .remote_iterator import RemoteIterator
 
-__all__ = [
-    "CallOptions",
-    "Client",
-    "Grantor",
-    "Home",
-    "Lease",
-    "Link",
-    "ObjectProxy",
-    "check_options",
-    "check_timeout",
-]
+__all__ = ["Client", "Grantor", "Home", "Lease", "Link", "ObjectProxy", "is_probe"]
+
+
+T = TypeVar("T")
 
 
 class Client(Protocol):
-    """What a proxy needs of the client that carries its requests."""
+    """What a proxy needs of the client that carries its requests.
+
+    Attributes
+    ----------
+    here : bool
+        Whether the server is the current thread's own.
+    timeout : float or None
+        Seconds to wait for an answer, unless told otherwise.
+    """
+
+    here: bool
+
+    def may_wait(self) -> bool:
+        """Whether the thread may wait for an answer: not while it runs an event loop."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds to wait for an answer, unless told otherwise."""
 
     def request(
         self,
@@ -34,11 +65,12 @@ class Client(Protocol):
         return_type: str | None,
         sync: str | None,
         timeout: float | None,
-        holding: Lease | None,
+        about: ObjectProxy | None,
     ) -> Any:
         """Send a request; from the thread that has just got this client of a `Link`.
 
-        The parameters are those of `RPCClient.send`.
+        The parameters are those of `RPCClient.send`. For `sync` there is also ``'now'``:
+        as ``'sync'``, where Python itself wants the result at once.
         """
 
 
@@ -52,9 +84,16 @@ class Link(Protocol):
     def client(self) -> Client:
         """Return the current thread's client of that server."""
 
+    def describe(self) -> str:
+        """Return what the server is called in messages."""
+
 
 class Grantor(Protocol):
     """Who has granted a lease to somebody else."""
+
+    @property
+    def heir(self) -> Callable[[str], object] | None:
+        """What withdraws a grant when this is gone; None if its grants go with it."""
 
     def withdraw(self, token: str) -> None:
         """Forget a grant that nobody will claim."""
@@ -95,43 +134,32 @@ class Lease:
 
     def __init__(self, ref: str, home: Home, token: str = "") -> None:
         self.ref = ref
-        self.home = home
         self.token = token
+        self.home = home
 
     def __del__(self) -> None:
-        self.home.release(self.ref)
+        try:
+            home = self.home
+        except AttributeError:  # an interrupt has kept it from being made
+            return
+        home.release(self.ref)
 
-
-class CallOptions:
-    """Defaults of a proxy's calls, each None where the client's hold."""
-
-    __slots__ = ("return_type", "sync", "timeout")
-
-    def __init__(self) -> None:
-        self.sync: str | None = None
-        self.return_type: str | None = None
-        self.timeout: float | None = NO_TIMEOUT_GIVEN
-
-
-NO_TIMEOUT_GIVEN = -1.0
-"""Stands for "as the client says", since None already means "for ever"."""
-
-LONGEST_TIMEOUT = 2_000_000
-"""Seconds, 23 days: the system calls that wait count milliseconds in 31 bits."""
 
 _CHILDREN = 50
 """Attributes that a proxy keeps a proxy of, for the next time."""
 
-_SYNC = ("sync", "async", "off")
-_RETURN_TYPES = ("auto", "proxy", "value")
-_NO_OPTIONS = CallOptions()
-
 # Dunder names that modules, classes and functions carry for people to read.
 _READABLE = frozenset({"__name__", "__qualname__", "__version__", "__file__", "__all__"})
+_TOOLS = ("inspect", "pydoc")  # they want a text, and no proxy of one
 _PROBE = re.compile(r"__.*__\Z|_repr_.*_\Z|_ipython_|_ipy")
 
 
-class ObjectProxy(Forwarding):
+def is_probe(name: str) -> bool:
+    """Whether an attribute is asked for by tools only, and so never forwarded."""
+    return bool(_PROBE.match(name)) and name not in _READABLE
+
+
+class ObjectProxy(Iterating):
     """An object of another thread, process or machine, used like a local one.
 
     Proxies are made by calls, not by hand. Attribute look-ups are deferred:
@@ -159,11 +187,16 @@ class ObjectProxy(Forwarding):
         "__weakref__",
         "_attributes",
         "_children",
+        "_iterator",
         "_lease",
         "_link",
         "_options",
         "_reference",
     )
+
+    # Of a proxy, those of its object.
+    __doc__ = RemoteDoc(__doc__)
+    __signature__ = RemoteSignature()
 
     # Numpy's way to be told that the other operand decides: without it,
     # ``array + proxy`` would try to turn the proxy into an array.
@@ -171,6 +204,7 @@ class ObjectProxy(Forwarding):
 
     _attributes: tuple[str, ...]
     _children: dict[str, ObjectProxy] | None
+    _iterator: RemoteIterator | None
     _lease: Lease | None
     _link: Link
     _options: CallOptions
@@ -182,7 +216,7 @@ class ObjectProxy(Forwarding):
         link: Link,
         lease: Lease | None,
         attributes: tuple[str, ...] = (),
-        options: CallOptions = _NO_OPTIONS,
+        options: CallOptions = NO_OPTIONS,
     ) -> None:
         set_slot = object.__setattr__
         set_slot(self, "_reference", reference)
@@ -191,6 +225,7 @@ class ObjectProxy(Forwarding):
         set_slot(self, "_attributes", attributes)
         set_slot(self, "_options", options)
         set_slot(self, "_children", None)
+        set_slot(self, "_iterator", None)
 
     @property
     def _rpc_addr(self) -> str:
@@ -241,8 +276,8 @@ class ObjectProxy(Forwarding):
         TypeError
             For an option that does not exist, or a timeout that is no number.
         """
-        _check_choice("sync", sync, _SYNC)
-        _check_choice("return_type", return_type, _RETURN_TYPES)
+        check_choice("sync", sync, SYNC)
+        check_choice("return_type", return_type, RETURN_TYPES)
         if timeout is not NO_TIMEOUT_GIVEN:
             check_timeout(timeout)
         options = CallOptions()
@@ -251,6 +286,61 @@ class ObjectProxy(Forwarding):
         options.return_type = old.return_type if return_type is None else return_type
         options.timeout = old.timeout if timeout is NO_TIMEOUT_GIVEN else timeout
         object.__setattr__(self, "_options", options)
+
+    def as_type(self, cls: Callable[..., T], *, check: bool = False) -> T:
+        """Have type checkers and editors take this proxy for what it stands for.
+
+        Parameters
+        ----------
+        cls : class
+            Of the object; or a Protocol or an abstract base class that says what of it is used.
+            It need not be known over there.
+        check : bool
+            Whether calls of its methods, through the proxy that is returned, are checked here as
+            well: arguments that do not fit raise a `TypeError` before anything is sent.
+
+        Returns
+        -------
+        cls
+            For checkers. It is this proxy itself, or with `check` another one of the same object.
+
+        Raises
+        ------
+        TypeError
+            If `cls` is no class.
+
+        See Also
+        --------
+        pyacq_rpc.as_type : The same as a function, for what checkers do not know to be a proxy.
+
+        Notes
+        -----
+        A remote attribute called ``as_type`` is ``proxy.__getattr__("as_type")``.
+
+        Examples
+        --------
+        >>> from fractions import Fraction
+        >>> server = start_background("example")
+        >>> fractions = RPCClient(server.address)._import("fractions")
+        >>> half = fractions.Fraction(1, 2).as_type(Fraction, check=True)
+        >>> half.limit_denominator(10) == half
+        True
+        >>> half.limit_denominator(10, 20)
+        Traceback (most recent call last):
+            ...
+        TypeError: Fraction.limit_denominator(max_denominator=1000000): too many positional...
+        """
+        if not isinstance(get_origin(cls) or cls, type):
+            raise TypeError(f"a proxy is taken for an object of a class, and {cls!r} is none")
+        typed: Any = self
+        if check:
+            from .checked import CheckedProxy  # here: not needed for the rest
+
+            typed = CheckedProxy(
+                self._reference, self._link, self._lease, self._attributes, self._options, cls
+            )
+        known: T = typed
+        return known
 
     # -- requests ----------------------------------------------------------
 
@@ -265,12 +355,12 @@ class ObjectProxy(Forwarding):
         if not (sync is return_type is None and timeout is NO_TIMEOUT_GIVEN):
             check_options(sync, return_type, timeout)
         options = self._options
-        if options is not _NO_OPTIONS:
+        if options is not NO_OPTIONS:
             return_type = options.return_type if return_type is None else return_type
             sync = options.sync if sync is None else sync
             timeout = options.timeout if timeout is NO_TIMEOUT_GIVEN else timeout
         client = self._link.client()
-        return client.request(action, opts, return_type, sync, timeout, self._lease)
+        return client.request(action, opts, return_type, sync, timeout, self)
 
     def __call__(
         self,
@@ -285,18 +375,23 @@ class ObjectProxy(Forwarding):
         opts = {"obj": target, "args": list(args), "kwargs": kwargs}
         return self._send("call_obj", opts, _sync, _return_type, _timeout)
 
-    def _special(self, name: str, *args: Any, now: bool = False) -> Any:
-        """Run a special method over there; `now`: whatever the options say."""
+    def _special(self, name: str, *args: Any, now: bool = False, sync: str | None = None) -> Any:
+        """Run a special method over there; `now`: whatever the options say, but for `sync`."""
         target = Target(self._reference.ref, [*self._attributes, name])
         opts = {"obj": target, "args": list(args), "kwargs": {}}
         if now:
-            return self._send("call_obj", opts, "sync", "auto")
-        return self._send("call_obj", opts)
+            return self._send("call_obj", opts, sync or "now", "auto")
+        return self._send("call_obj", opts, sync)
 
-    def _assign(self, name: str, *args: Any) -> None:
+    def _compare(self, name: str, other: Any, sync: str | None) -> Any:
+        # Much code compares and looks at once whether it is true, which a future always is.
+        default = "now" if self._options.sync is None else None
+        return self._special(name, other, sync=sync or default)
+
+    def _assign(self, name: str, *args: Any, sync: str | None = None) -> Any:
         # A statement gives no future to look at: only 'off' means that nobody
         # wants to know whether it has failed.
-        self._special(name, *args, now=self._options.sync != "off")
+        return self._special(name, *args, now=self._options.sync != "off", sync=sync)
 
     def _get_value(
         self, _sync: str | None = None, _timeout: float | None = NO_TIMEOUT_GIVEN
@@ -325,6 +420,17 @@ class ObjectProxy(Forwarding):
         """
         return self._send("get_obj", {"obj": self._target}, sync, return_type, timeout)
 
+    def _notify(self, *args: Any, _sync: str = "async") -> Any:
+        """Call the object with as many of the arguments as it takes.
+
+        Returns
+        -------
+        Future or None
+            Of None, once that is done; or None, for the other ``_sync``.
+        """
+        opts = {"obj": self._target, "args": list(args)}
+        return self._send("notify", opts, _sync, "ack")
+
     def _delete(self, sync: str | None = None, timeout: float | None = NO_TIMEOUT_GIVEN) -> Any:
         """Revoke the reference: this proxy and all copies of it become useless.
 
@@ -343,29 +449,42 @@ class ObjectProxy(Forwarding):
             child = children.get(name)
             if child is not None and child._options is self._options and is_attribute_syntax(1):
                 return child
-        if name.startswith("_") and _PROBE.match(name) and name not in _READABLE:
+        if name.startswith("_") and (
+            is_probe(name) or (name in _READABLE and calling_module(1) in _TOOLS)
+        ):
             raise AttributeError(f"{type(self).__name__} does not forward {name!r}")
-        proxy = ObjectProxy(
-            self._reference, self._link, self._lease, (*self._attributes, name), self._options
-        )
+        proxy = self._child(name)
         if not is_attribute_syntax(1):
-            # Raises the remote AttributeError, which getattr and hasattr expect.
-            proxy._send("get_obj", {"obj": proxy._target}, "sync", "ack")
+            proxy._check_existence(calling_module(1))
         elif children is None or len(children) >= _CHILDREN:
             object.__setattr__(self, "_children", {name: proxy})
         else:
             children[name] = proxy
         return proxy
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._assign("__setattr__", name, value)
+    def _child(self, name: str) -> ObjectProxy:
+        return ObjectProxy(
+            self._reference, self._link, self._lease, (*self._attributes, name), self._options
+        )
 
-    def __delattr__(self, name: str) -> None:
-        self._assign("__delattr__", name)
+    def _check_existence(self, asker: str) -> None:
+        """Raise the remote AttributeError, which getattr and hasattr expect."""
+        opts = {"obj": self._target}
+        if not asker.startswith(("IPython.", "rlcompleter")):
+            self._send("get_obj", opts, "sync", "ack")
+        elif asker != "rlcompleter":  # which goes through all names that it has just been told
+            # A prompt has to go on; it is told by what it asks next.
+            with contextlib.suppress(CallTimeout, ServerDisconnected):
+                self._send("get_obj", opts, "sync", "ack", PATIENCE)
 
     def __dir__(self) -> list[str]:
-        names: list[str] = self._special("__dir__", now=True)
-        return names
+        if is_completion():
+            return ask_list(self, "__dir__")
+        return super().__dir__()
+
+    def _ipython_key_completions_(self) -> list[Any]:
+        """Tell IPython what ``proxy["`` may go on with."""
+        return ask_list(self, KEYS)
 
     # -- what stays local --------------------------------------------------
 
@@ -383,9 +502,11 @@ class ObjectProxy(Forwarding):
         return hash((self._obj_id, self._attributes))
 
     def __copy__(self) -> ObjectProxy:
-        return ObjectProxy(
+        copy = ObjectProxy(
             self._reference, self._link, self._lease, self._attributes, self._options
         )
+        object.__setattr__(copy, "_iterator", self._iterator)
+        return copy
 
     def __deepcopy__(self, memo: object) -> ObjectProxy:
         return self.__copy__()
@@ -397,111 +518,9 @@ class ObjectProxy(Forwarding):
             " server['name'] = obj, then client['name']"
         )
 
-    # -- special methods that need more than forwarding --------------------
-
-    def __iter__(self) -> Any:
-        target = Target(self._reference.ref, [*self._attributes, "__iter__"])
-        opts = {"obj": target, "args": [], "kwargs": {}}
-        return self._send("call_obj", opts, "sync", "proxy")
-
-    def __reversed__(self) -> Any:
-        target = Target(self._reference.ref, [*self._attributes, "__reversed__"])
-        opts = {"obj": target, "args": [], "kwargs": {}}
-        return self._send("call_obj", opts, "sync", "proxy")
-
-    def __enter__(self) -> Any:
-        same, entered = self._special("__enter__", now=True)
-        return self if same else entered
-
-    def __exit__(self, exc_type: object, error: BaseException | None, tb: object) -> bool:
-        failure = None if error is None else list(describe(None, error))
-        return bool(self._special("__exit__", failure, now=True))
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return repr(self)
-        text: str = self._special("__format__", spec, now=True)
-        return text
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._special("__getitem__", key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._assign("__setitem__", key, value)
-
-    def __delitem__(self, key: Any) -> None:
-        self._assign("__delitem__", key)
-
-
-def check_options(sync: str | None, return_type: str | None, timeout: float | None) -> None:
-    """See to it that the options of a call are such.
-
-    Parameters
-    ----------
-    sync, return_type, timeout
-        As for `RPCClient.send`; ``'ack'``, for None as the result, is this package's own.
-
-    Raises
-    ------
-    ValueError
-        For an unknown word, or a timeout out of range.
-    TypeError
-        For a timeout that is no number.
-    """
-    if sync is not None and sync not in _SYNC:
-        _check_choice("sync", sync, _SYNC)
-    if return_type is not None and return_type not in _RETURN_TYPES and return_type != "ack":
-        _check_choice("return_type", return_type, _RETURN_TYPES)
-    if timeout is not None and timeout is not NO_TIMEOUT_GIVEN:
-        check_timeout(timeout)
-
-
-def check_timeout(timeout: float | None) -> None:
-    """See to it that a timeout is a time; the errors are those of `check_options`."""
-    try:
-        fits = timeout is None or 0 <= timeout <= LONGEST_TIMEOUT
-    except TypeError:
+    def __mro_entries__(self, bases: tuple[object, ...]) -> NoReturn:
+        # Python would take the proxy's own class for a metaclass.
         raise TypeError(
-            f"timeout is a number of seconds, or None for ever; not {timeout!r}"
-        ) from None
-    if not fits:
-        raise ValueError(
-            f"timeout is from 0 to {LONGEST_TIMEOUT} s, or None for ever; not {timeout!r}"
+            f"a class cannot be derived from {self!r}, which is in another process; write it in a"
+            " module of yours, and import that over there: _import('mymodule').MyClass()"
         )
-
-
-def _check_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
-    if value is not None and value not in choices:
-        raise ValueError(f"{option} is one of {', '.join(choices)}; not {value!r}")
-
-
-def _forward(name: str, now: bool) -> Callable[..., Any]:
-    def method(self: ObjectProxy, *args: Any) -> Any:
-        return self._special(name, *args, now=now)
-
-    return method
-
-
-def _forward_inplace(name: str) -> Callable[..., Any]:
-    def method(self: ObjectProxy, *args: Any) -> Any:
-        same, result = self._special(name, *args, now=True)
-        return self if same else result
-
-    return method
-
-
-def _add_special_methods() -> None:
-    methods: dict[str, Callable[..., Any]] = {}
-    for name in (*BINARY, *("r" + name for name in BINARY), *COMPARISONS, *UNARY):
-        methods[name] = _forward(f"__{name}__", now=False)
-    for name in CONVERSIONS:
-        methods[name] = _forward(f"__{name}__", now=True)
-    for name in INPLACE:
-        methods[name] = _forward_inplace(f"__{name}__")
-    for name, method in methods.items():
-        method.__name__ = f"__{name}__"
-        method.__qualname__ = f"ObjectProxy.__{name}__"
-        setattr(ObjectProxy, f"__{name}__", method)
-
-
-_add_special_methods()

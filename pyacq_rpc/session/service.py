@@ -23,6 +23,7 @@ from .exposing import (
     marked_for_setting,
     members_of,
 )
+from .feed import AT_HAND
 from .policy import NOTHING_PUBLISHED
 from .special import COMPARISONS, SPECIAL
 
@@ -34,15 +35,9 @@ _ASKED_ONCE = {f"__r{name}__": f"__{name}__" for name in COMPARISONS}
 _SPECIAL = {"__call__", *SPECIAL} - {"__setattr__", "__delattr__", *_ASKED_ONCE}
 """The special methods that can be exposed."""
 
-_ORDERED: Any = ([], {}, {}.values(), {}.items())
-_OTHERS: Any = ((), set(), range(0), range(1 << 70), "", "\xe9", b"", bytearray(), memoryview(b""))
-_ITERATORS = frozenset(
-    {
-        *(type(iter(things)) for things in (*_ORDERED, *_OTHERS)),
-        *(type(reversed(things)) for things in _ORDERED),
-        *(GeneratorType, enumerate, filter, map, reversed, zip, type(iter(list, None))),
-    }
-)
+_ITERATORS = AT_HAND | {
+    *(GeneratorType, enumerate, filter, map, reversed, zip, type(iter(list, None))),
+}
 """Whose items are all that there is to them."""
 
 _ITERATION = ("__iter__", "__next__")
@@ -63,6 +58,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "delattr": ("{name} of {what} may not be deleted", _BY_METHOD),
     "call": ("{what} may not be called", _BY_NAME),
     "argument": ("{what} may not be passed on, since it may not be called", _BY_NAME),
+    "describe": ("{what} is not described", _BY_MARK),
+    "keys": ("the keys of {what} are not shown", _BY_METHOD),
+    "display": ("{what} is not shown", _BY_METHOD),
     "delete": ("a reference to {what} may not be deleted for all", "drop the proxy instead"),
     "set_item": ("nothing may be published, so not {name}", _BY_METHOD),
     "import": ("nothing may be imported, so not {name}", _BY_METHOD),
@@ -198,6 +196,11 @@ class Service:
             return is_class(function) or not lacks_its_object(function)
         return self._may_operate(function, "__call__")
 
+    def _may_describe(self, obj: object, *about: Any) -> bool:
+        # An exposed method has been granted on the way, and what its class says of itself is
+        # exposed along with the class.
+        return self._may_call(obj, *about) or is_marked(type(obj))
+
     def _may_be_given(self, obj: object, *about: Any) -> bool:
         # Whoever gets it as an argument takes it for a callback of the client's.
         return not has(type(obj), "__call__") or self._may_call(obj, *about)
@@ -224,14 +227,18 @@ _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
 
 _DECISIONS: dict[str, Callable[..., bool]] = {
     "get_item": Service._grants,
+    "batch": Service._grants,
     "ping": Service._grants,
     "time": Service._grants,
     "status": Service._grants,
+    "stats": Service._grants,
+    "names": Service._grants,  # a wrong name is answered by them, too
     "value": Service._grants,
     "getattr": Service._may_get,
     "setattr": Service._may_set,
     "special": Service._may_operate,
     "call": Service._may_call,
+    "describe": Service._may_describe,
     "argument": Service._may_be_given,
 }
 """What is not here is refused."""

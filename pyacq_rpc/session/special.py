@@ -80,8 +80,6 @@ CONVERSIONS: dict[str, _Function] = {
     "complex": complex,
     "index": operator.index,
     "bytes": bytes,
-    "contains": operator.contains,
-    "next": next,
     "instancecheck": lambda cls, obj: isinstance(obj, cls),
     "subclasscheck": lambda cls, sub: issubclass(sub, cls),
 }
@@ -93,7 +91,7 @@ class Forwarding:
 
     __slots__ = ()
 
-    def _special(self, name: str, *args: Any, now: bool = False) -> Any:
+    def _special(self, name: str, *args: Any, now: bool = False, sync: str | None = None) -> Any:
         raise NotImplementedError
 
 
@@ -171,7 +169,9 @@ DIVERSIONS: dict[str, _Function] = {
     "delitem": operator.delitem,
     "setattr": setattr,
     "delattr": delattr,
+    "contains": operator.contains,
     "iter": _iter,
+    "next": next,
     "reversed": reversed,
     "enter": _same_or_new(_enter),
     "exit": _exit,

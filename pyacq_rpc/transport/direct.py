@@ -9,6 +9,7 @@ it does not reach it, and goes on as it began.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -21,6 +22,7 @@ __all__ = [
     "DirectListener",
     "connect_direct",
     "is_available",
+    "is_stale",
     "private_directory",
     "sweep",
 ]
@@ -61,6 +63,9 @@ def private_directory() -> str:
     return path
 
 
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
 class DirectListener:
     """Where a server's direct road begins.
 
@@ -90,7 +95,14 @@ class DirectListener:
         self._shown: dict[str, Stream] = {}
 
     def expect(self) -> str:
-        """Return the token for a new client."""
+        """Return the token for a new client.
+
+        Raises
+        ------
+        OSError
+            If there is no descriptor for it.
+        """
+        os.close(os.dup(self._socket.fileno()))
         token = os.urandom(_TOKEN_LENGTH // 2).hex()
         self._expected.add(token)
         return token
@@ -100,10 +112,19 @@ class DirectListener:
 
         Whoever was asked to come has connected, and shown it, before saying so
         elsewhere.
+
+        Raises
+        ------
+        OSError
+            If it may have come, and there is no descriptor for it now.
         """
         for sock in list(self._silent):
             self._read_token(sock)
-        self._accept_all()
+        try:
+            self._accept_all()
+        except OSError:
+            if token not in self._shown:
+                raise
         return self._shown.pop(token, None)
 
     def forget(self, token: str) -> None:
@@ -117,8 +138,10 @@ class DirectListener:
         while True:
             try:
                 sock, _ = self._socket.accept()
-            except OSError:  # there is none that waits, or no descriptor for it
-                return
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    raise
+                return  # there is none that waits, or it has gone again
             sock.setblocking(False)
             self._silent.append(sock)
             self._read_token(sock)
@@ -172,7 +195,7 @@ def connect_direct(path: str, token: str) -> Stream | None:
 
 
 def sweep(directory: str) -> None:
-    """Remove the sockets of processes that could not do so themselves, since they were killed.
+    """Remove what was left by processes that could not do so themselves, since they were killed.
 
     Parameters
     ----------
@@ -180,11 +203,25 @@ def sweep(directory: str) -> None:
         That of `private_directory`.
     """
     for name in os.listdir(directory):
-        pid, found, _ = name.partition("-")
-        path = os.path.join(directory, name)
-        if found and pid.isdigit() and not _runs(int(pid)) and not _listens(path):
+        if is_stale(directory, name):
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(os.path.join(directory, name))
+
+
+def is_stale(directory: str, name: str) -> bool:
+    """Whether a socket, or the file that lists its server, is of a process that has ended.
+
+    Parameters
+    ----------
+    directory : str
+        That of `private_directory`.
+    name : str
+        Begins with the process's number, and a dash.
+    """
+    pid, found, _ = name.partition("-")
+    if not found or not pid.isdigit() or _runs(int(pid)):
+        return False
+    return not _listens(os.path.join(directory, name.partition(".")[0]))
 
 
 def _runs(pid: int) -> bool:
@@ -203,7 +240,7 @@ def _listens(path: str) -> bool:
         sock.setblocking(False)
         try:
             sock.connect(path)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
         except OSError:
             return True

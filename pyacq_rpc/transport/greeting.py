@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["greets"]
+__all__ = ["SIGNATURE", "first_byte", "greets"]
+
+SIGNATURE = b"\xff"
+"""What comes first: of the signature of ZMTP (ZeroMQ RFC 23)."""
 
 
 def greets(address: str, timeout: float) -> bool | None:
@@ -21,19 +24,35 @@ def greets(address: str, timeout: float) -> bool | None:
         With the transport ``tcp`` or ``ipc``.
     timeout : float
         Seconds to wait for it.
-
-    Notes
-    -----
-    What comes first is the signature of ZMTP (ZeroMQ RFC 23).
     """
-    transport, _, where = address.partition("://")
     try:
-        with _connect(transport, where, timeout) as connection:
-            return connection.recv(1) == b"\xff"
+        return first_byte(address, timeout) == SIGNATURE
     except (ConnectionRefusedError, FileNotFoundError):
         return None
     except OSError:  # no answer in time, or the network is down
         return False
+
+
+def first_byte(address: str, timeout: float) -> bytes:
+    """Return what who listens at an address says first; nothing if it ends the connection.
+
+    Parameters
+    ----------
+    address : str
+        With the transport ``tcp`` or ``ipc``.
+    timeout : float
+        Seconds to wait for the connection, and again for the byte.
+
+    Raises
+    ------
+    ConnectionRefusedError, FileNotFoundError
+        If nobody listens.
+    OSError
+        If there is no such host, or no answer in time: a ``TimeoutError`` then.
+    """
+    transport, _, where = address.partition("://")
+    with _connect(transport, where, timeout) as connection:
+        return connection.recv(1)
 
 
 def _connect(transport: str, where: str, timeout: float) -> socket.socket:

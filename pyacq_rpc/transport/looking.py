@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .waiting import wait_in_slices
+
 __all__ = ["LOOK_FOR", "Looking"]
 
 LOOK_FOR = 100e-6
@@ -67,7 +69,7 @@ class Looking:
     def __call__(self, timeout: float | None) -> Sequence[Any]:
         """Wait; what is ready, or nothing if the time is over."""
         if not _can_look:
-            return self._wait(timeout)
+            return wait_in_slices(self._wait, timeout)
         begin = time.perf_counter()
         ready: Sequence[Any] = ()
         if self._quick and self.looks is not self._trying:
@@ -75,7 +77,7 @@ class Looking:
             while not ready and time.perf_counter() < stop:
                 ready = self._wait(0)
         if not ready:
-            ready = self._wait(timeout)
+            ready = wait_in_slices(self._wait, timeout)
         seconds = time.perf_counter() - begin
         if self._quick:
             if seconds >= 2 * LOOK_FOR:

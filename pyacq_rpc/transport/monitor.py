@@ -40,10 +40,14 @@ class Monitor:
         edge before `events` has been called once.
     failures : collections.Counter
         How many handshakes have failed, by the number of the event.
+    accepted : bool
+        Of a socket that connects: whether somebody has accepted that, who may still have to
+        say more. A process that is kept from that by what it does has done so all the same.
     """
 
     _EVENTS = (
         zmq.EVENT_ACCEPTED
+        | zmq.EVENT_CONNECTED
         | zmq.EVENT_HANDSHAKE_SUCCEEDED
         | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -58,6 +62,7 @@ class Monitor:
         self._events.linger = 0
         self.fd = int(self._events.fd)
         self.failures: collections.Counter[int] = collections.Counter()
+        self.accepted = False
 
     def events(self) -> list[tuple[bool, int]]:
         """Return what has happened since: (connected or not, descriptor).
@@ -72,10 +77,12 @@ class Monitor:
             except zmq.Again:
                 return found
             event = parse_monitor_message(parts)
-            if event["event"] in _FAILURES:
-                self.failures[event["event"]] += 1
-            elif event["event"] != zmq.EVENT_CLOSED:
-                found.append((event["event"] != zmq.EVENT_DISCONNECTED, int(event["value"])))
+            kind = event["event"]
+            self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            if kind in _FAILURES:
+                self.failures[kind] += 1
+            elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
+                found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
 
     def wait(self, timeout: int) -> None:
         """Wait until a message or an event is there, `timeout` milliseconds at most."""

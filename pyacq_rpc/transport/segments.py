@@ -9,6 +9,7 @@ Whichever side dies, the kernel frees the memory when the other one lets go.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import sys
@@ -188,8 +189,16 @@ def map_segment(fd: int, size: int) -> Mapping:
     ------
     ValueError
         If the sender could take the memory away again.
+    OSError
+        If there is no descriptor for it.
     """
     seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     if not seals & fcntl.F_SEAL_SHRINK or not 0 < size <= os.fstat(fd).st_size:
         raise ValueError("a segment was sent that may become shorter than it has to be")
-    return Mapping(fd, size, **_UNTRACKED)
+    try:
+        return Mapping(fd, size, **_UNTRACKED)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        hint = "this process cannot open any more (see 'ulimit -n')"
+        raise OSError(error.errno, f"{error.strerror}; {hint}") from error

@@ -217,7 +217,9 @@ class FrameSocket:
         self._sending = True
         try:
             self._put(frames)
-            while self._outbox:
+            while True:
+                if not self._outbox:
+                    break
                 self._put(self._outbox.popleft())
         finally:
             self._sending = False
@@ -230,18 +232,21 @@ class FrameSocket:
         """
         taken = self._taken
         try:
-            while not taken or taken[-1].more:
+            while True:
+                if taken and not taken[-1].more:
+                    return taken
                 # In one step, which no interrupt comes between.
                 taken += map(self._receive, (zmq.DONTWAIT,), (False,))
         except zmq.Again:
             return None
-        return taken
 
     def _put(self, frames: list[Any]) -> None:
         last = len(frames) - 1
         index = 0
         try:
-            while index <= last:
+            while True:
+                if index > last:
+                    break
                 self._put_frame(frames[index], index == last)
                 index += 1
         except zmq.ZMQError:

@@ -87,6 +87,9 @@ class Stream:
         Whether nothing can be sent any more. There may be something to receive.
     unsent : int
         Bytes that the socket has not taken yet.
+    taken : int
+        How many messages will be sent, or were: an interrupt may end `send` before or after it
+        has taken one.
     fault : str
         What was wrong with what was received, if that has ended it.
     flushed : float
@@ -108,6 +111,7 @@ class Stream:
         self.ended = False
         self.broken = False
         self.unsent = 0
+        self.taken = 0
         self.fault = ""
         self._limits = limits
         self.flushed = 0.0
@@ -139,6 +143,7 @@ class Stream:
             data = _HEAD.pack(len(frames[0])) + frames[0]
             out, sent = self._out, self._sent
             self.flushed = time.monotonic()
+            self.taken += 1
             out.append(data)
             try:
                 sent += map(self._socket.send, (data,))
@@ -152,20 +157,23 @@ class Stream:
                 return
             self.unsent = len(data)
         else:
-            self._queue(frames)
+            self.gather(frames)
         self.flush()
 
     def send_soon(self, frames: list[Any]) -> None:
         """Send one message with those that follow within a moment, by one system call."""
-        self._queue(frames)
+        self.gather(frames)
         if not self._soon:
-            self._soon = True
             self.on_soon()
+            self._soon = True  # not before: it may be interrupted
 
-    def _queue(self, frames: list[Any]) -> None:
+    def gather(self, frames: list[Any]) -> None:
+        """Send one message by the next `flush`, which is the caller's to call."""
         if len(frames) == 1:
             frame = frames[0]
-            self._out.append(_HEAD.pack(len(frame)) + frame)
+            data = _HEAD.pack(len(frame)) + frame
+            self.taken += 1
+            self._out.append(data)
             self.unsent += _HEAD.size + len(frame)
             return
         first, *rest = frames
@@ -184,7 +192,9 @@ class Stream:
                 lengths.append(_SHARED | segment.number << _NUMBER_AT | len(view))
                 fds.append(segment.fd)
         head = b"".join([_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, lengths), first])
-        self._out.extend([(head, fds) if fds else head, *inline])
+        parts = [(head, fds) if fds else head, *inline]
+        self.taken += 1
+        self._out.extend(parts)
         self.unsent += len(head) + sum(map(len, inline))
 
     def flush(self) -> bool:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Poller", "Waker", "make_poll", "wait_readable", "wait_ready"]
+__all__ = ["Poller", "Waker", "make_poll", "wait_in_slices", "wait_readable", "wait_ready"]
+
+SLICE = 1.0
+"""Seconds that the main thread sleeps at most before it looks for signals."""
+
+Ready = TypeVar("Ready")
 
 
 class Waker:
@@ -55,7 +61,10 @@ class Waker:
                     os.eventfd_write(self.fd, 1)
             except BlockingIOError:  # full: it is readable already
                 pass
-            self.woken = True  # after the writing, which lets other threads run
+            finally:
+                # After the writing, which lets other threads run. In any case: what is
+                # readable, and not known to be, would never be cleared.
+                self.woken = True
 
     def clear(self) -> None:
         """Make `fd` unreadable until the next `wake`."""
@@ -95,11 +104,17 @@ class Poller:
 
     Where there is epoll, waiting for all of them from elsewhere takes one
     descriptor, and the number of those that are not ready costs nothing.
+
+    Attributes
+    ----------
+    is_one : bool
+        Whether `fds` is one descriptor, the same one whatever is added.
     """
 
     def __init__(self) -> None:
         self._fds: list[int] = []
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self.is_one = self._epoll is not None
         if self._epoll is not None:
             self.ready = self._epoll.poll  # type: ignore[method-assign]  # spares a call each time
 
@@ -133,6 +148,57 @@ class Poller:
         """Give the poller's own descriptor back."""
         if self._epoll is not None:
             self._epoll.close()
+
+
+def wait_in_slices(
+    wait: Callable[[float | None], Sequence[Ready]], timeout: float | None
+) -> Sequence[Ready]:
+    """Wait, and in the main thread look for signals now and then.
+
+    Python handles signals between two instructions of the main thread. One that comes just
+    before the system call, or that the system has another thread take, does not end that; and
+    on Windows none does.
+
+    Parameters
+    ----------
+    wait : callable
+        Takes the seconds to wait for, None for ever, and returns what is ready.
+    timeout : float or None
+        In seconds; None waits for ever.
+
+    Returns
+    -------
+    sequence
+        What is ready; empty when the time is over.
+
+    Examples
+    --------
+    >>> from pyacq_rpc.transport.waiting import wait_in_slices
+    >>> def wait(timeout):
+    ...     print(f"sleeps for {timeout} s")
+    ...     return ["ready"]
+    >>> wait_in_slices(wait, None)
+    sleeps for 1.0 s
+    ['ready']
+    """
+    if timeout is not None and timeout <= SLICE:
+        return wait(timeout)
+    # The first slice is for every thread: most waits are over by then, and need not know theirs.
+    left = None if timeout is None else timeout - SLICE
+    ready = wait(SLICE)
+    if ready:
+        return ready
+    if threading.current_thread() is not threading.main_thread():
+        return wait(left)
+    end = None if left is None else time.monotonic() + left
+    while True:
+        ready = wait(SLICE if left is None else min(SLICE, left))
+        if ready:
+            return ready
+        if end is not None:
+            left = end - time.monotonic()
+            if left <= 0:
+                return ready
 
 
 def make_poll(fds: Sequence[int]) -> Callable[[float | None], Sequence[object]]:
@@ -189,14 +255,21 @@ def wait_ready(
         Those that are; empty when the time is over.
     """
     if not hasattr(select, "poll"):
-        found = select.select(readable, writable, [], timeout)
-        return found[0] + found[1]
+
+        def selected(seconds: float | None) -> list[int]:
+            found = select.select(readable, writable, [], seconds)
+            return found[0] + found[1]
+
+        return list(wait_in_slices(selected, timeout))
     poller = select.poll()
     for fd in readable:
         poller.register(fd, select.POLLIN)
     for fd in writable:
         poller.register(fd, select.POLLOUT)
-    # Rounded up: a wait that ends a fraction early would be entered again and
-    # again, and spin.
-    milliseconds = None if timeout is None else max(0, ceil(timeout * 1000))
-    return [fd for fd, _ in poller.poll(milliseconds)]
+
+    def polled(seconds: float | None) -> list[tuple[int, int]]:
+        # Rounded up: a wait that ends a fraction early would be entered again and
+        # again, and spin.
+        return poller.poll(None if seconds is None else max(0, ceil(seconds * 1000)))
+
+    return [fd for fd, _ in wait_in_slices(polled, timeout)]

@@ -12,6 +12,7 @@ from typing import Protocol
 from ..errors import ProtocolError
 from .messages import Message
 from .msgpack_codec import MsgpackCodec
+from .packing import Packing
 from .values import ANY_NESTING, Frame, Refer, Resolve
 
 __all__ = ["Codec", "codec_named", "codec_of"]
@@ -26,6 +27,9 @@ class Codec(Protocol):
 
     def encode(self, message: Message, refer: Refer) -> list[Frame]:
         """Return the frames of a message."""
+
+    def packing(self, refer: Refer) -> Packing:
+        """Begin a result with a list of items, which are added one by one."""
 
     def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:
         """Return the message that the frames hold."""

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..errors import ProtocolError, RPCError
-from .messages import Message, pack_fields
+from .messages import RESULT, Message, pack_fields
 from .nesting import check_nesting
+from .packing import ITEM_DEPTH, Packing
 from .registry import TypeRegistry, registry
 from .values import ANY_NESTING, TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
@@ -85,6 +86,24 @@ class _Lowering(Lowering):
         return self._bytes(value.data.tobytes(), depth)
 
 
+def _text(fields: object) -> bytes:
+    return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+class _Packing(Packing):
+    def __init__(self, refer: Refer, types: TypeRegistry) -> None:
+        super().__init__()
+        self._lower = _Lowering(refer, types)
+
+    def pack(self, item: object) -> bytes:
+        return _text(self._lower(item, ITEM_DEPTH))
+
+    def head(self, request_id: int, rest: Sequence[object]) -> bytes:
+        items = b"[%b]" % b",".join(self.parts)
+        value = b",".join((items, *map(self.pack, rest)))
+        return b"[%d,%d,[%b]]" % (RESULT, request_id, value)
+
+
 class _Raising(Raising):
     def __call__(self, tag: str, items: Any) -> Any:
         if type(items) is not list:
@@ -140,8 +159,11 @@ class JsonCodec:
 
     def encode(self, message: Message, refer: Refer) -> list[Frame]:
         """Return the frame of a message; see `MsgpackCodec.encode`."""
-        fields = _Lowering(refer, self._types)(pack_fields(message))
-        return [json.dumps(fields, allow_nan=False, separators=(",", ":")).encode("ascii")]
+        return [_text(_Lowering(refer, self._types)(pack_fields(message)))]
+
+    def packing(self, refer: Refer) -> Packing:
+        """Begin a result with items; see `MsgpackCodec.packing`."""
+        return _Packing(refer, self._types)
 
     def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:
         """Return the message that this frame holds; see `MsgpackCodec.decode`."""

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Union
 
 from ..errors import ProtocolError
+from .context import check_context
 
 __all__ = [
     "ACTIONS",
@@ -91,7 +92,8 @@ class Reference(NamedTuple):
 class Target(NamedTuple):
     """The object a request is about: a reference held here, and a chain.
 
-    ``ref`` may also be ``'@name'`` for an object published under *name*.
+    ``ref`` may also be ``'@name'`` for an object published under *name*, and within a
+    batch ``'#7'`` for the result of that batch's request 7.
     """
 
     ref: str
@@ -123,12 +125,16 @@ class Welcome(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A client wants ``action`` done, with the options of that action."""
+    """A client wants ``action`` done, with the options of that action.
+
+    ``context`` is for who traces calls; it is not written if there is none.
+    """
 
     id: int
     action: str
     reply: str
     options: dict[str, Any]
+    context: dict[str, str] | None = None
 
 
 class Result(NamedTuple):
@@ -254,21 +260,27 @@ _STRING_LISTS: dict[Any, int] = {Failure: 3, Release: 0}
 
 ACTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "call_obj": {"obj": (Target,), "args": (list,), "kwargs": (dict,)},
+    "notify": {"obj": (Target,), "args": (list,)},
     "get_obj": {"obj": (Target,)},
     "get_item": {"name": (str,)},
     "set_item": {"name": (str,), "value": (object,)},
     "delete": {"obj_id": (str,), "ref_id": (str,)},
     "import": {"module": (str,)},
     "transfer": {"obj": (object,)},
+    "iterate": {"obj": (Target,), "backwards": (bool,), "room": (int,)},
+    "fetch": {"obj": (Target,), "at": (int,), "room": (int,)},
+    "batch": {"requests": (list,), "unread": (list,)},
     "ping": {},
     "time": {},
     "close": {},
     "status": {},
-    "interrupt": {},
+    "stats": {},
+    "interrupt": {"request": (int, type(None))},
+    "names": {},
 }
 """The options of each action, with the types they must have on the wire."""
 
-URGENT = frozenset({"status", "interrupt"})
+URGENT = frozenset({"status", "stats", "names", "interrupt"})
 """Actions that are carried out at once where they overtake others, as `Cancel` does."""
 
 
@@ -280,7 +292,10 @@ def pack_fields(message: Message) -> list[Any]:
     >>> pack_fields(Cancel(7))
     [9, 7]
     """
-    return [_KIND[type(message)], *message]
+    fields = [_KIND[type(message)], *message]
+    if fields[0] == REQUEST and not fields[-1]:
+        del fields[-1]
+    return fields
 
 
 def parse(fields: object) -> Message:
@@ -305,14 +320,19 @@ def parse(fields: object) -> Message:
         return make(Result, fields[1:])
     if not is_known:
         raise ProtocolError(f"unknown kind of message: {_short(kind)}")
-    if kind == REQUEST and len(fields) == 5:
-        _, number, action, reply, options = fields
+    if kind == REQUEST and 5 <= len(fields) <= 6:
+        number, action, reply, options = fields[1:5]
         if type(number) is int and type(action) is type(reply) is str and type(options) is dict:
+            context = None
             try:
-                return _check_request(make(Request, fields[1:]))
+                if len(fields) == 6:
+                    context = fields[5]
+                    check_context(context)
+                return _check_request(make(Request, (number, action, reply, options, context)))
             except ProtocolError as error:
                 error.request_id = number
                 raise
+        fields = fields[:5]  # one of these is wrong, which is said below
     cls, layout = _LAYOUT[kind]
     if len(fields) != len(layout) + 1:
         raise ProtocolError(f"{cls.__name__} has {len(layout)} fields, not {len(fields) - 1}")

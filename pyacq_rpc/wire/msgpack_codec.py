@@ -25,6 +25,7 @@ from .messages import (
     parse,
 )
 from .nesting import check_nesting
+from .packing import ITEM_DEPTH, Packing
 from .registry import TypeRegistry, registry
 from .values import ANY_NESTING, TAGS, Frame, Lowering, Raising, Refer, Resolve, lower_int
 
@@ -51,15 +52,52 @@ def _lower_rest(value: Any) -> Any:
 _packer = partial(msgpack.Packer, strict_types=True, default=_lower_rest)
 
 
+def _packed(packer: msgpack.Packer, fields: object) -> bytes:
+    try:
+        packed: bytes = packer.pack(fields)
+    except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
+        packed = _packer(unicode_errors="surrogatepass").pack(fields)
+    except (ValueError, OverflowError) as error:  # longer than 4 GB, say
+        raise SerializationError(f"a value cannot be packed: {error}") from error
+    return packed
+
+
 def _plain(request: Request) -> list[Any] | None:
     """Return the fields of a request that needs no lowering; most calls do not."""
-    number, action, reply, options = request
+    number, action, reply, options, context = request
     if action == "call_obj" and not options["kwargs"]:
         target, args = options["obj"], options["args"]
         if type(target) is Target and Lowering.natives.issuperset(map(type, args)):
             options = {"obj": [target.ref, *target.attributes], "args": args, "kwargs": {}}
-            return [REQUEST, number, action, reply, options]
+            fields = [REQUEST, number, action, reply, options]
+            return [*fields, context] if context else fields
     return None
+
+
+class _Packing(Packing):
+    def __init__(self, refer: Refer, types: TypeRegistry) -> None:
+        super().__init__()
+        self._lower = _Lowering(refer, types, self.frames)
+        self._packer = _packer()
+
+    def pack(self, item: object) -> bytes:
+        if type(item) not in Lowering.natives:
+            item = self._lower(item, ITEM_DEPTH)
+        return _packed(self._packer, item)
+
+    def head(self, request_id: int, rest: Sequence[object]) -> bytes:
+        packer, parts = self._packer, self.parts
+        return b"".join(
+            (
+                packer.pack_array_header(3),
+                packer.pack(RESULT),
+                packer.pack(request_id),
+                packer.pack_array_header(1 + len(rest)),
+                packer.pack_array_header(len(parts)),
+                *parts,
+                *map(self.pack, rest),
+            )
+        )
 
 
 class _Mark:
@@ -166,13 +204,12 @@ class MsgpackCodec:
             fields = _plain(message)
         if fields is None:
             fields = _Lowering(refer, self._types, frames)(pack_fields(message))
-        try:
-            frames[0] = _packer().pack(fields)
-        except UnicodeEncodeError:  # lone surrogates; rare, so the fast way is tried first
-            frames[0] = _packer(unicode_errors="surrogatepass").pack(fields)
-        except (ValueError, OverflowError) as error:  # longer than 4 GB, say
-            raise SerializationError(f"a value cannot be packed: {error}") from error
+        frames[0] = _packed(_packer(), fields)
         return frames
+
+    def packing(self, refer: Refer) -> Packing:
+        """Begin a result with a list of items, which are added one by one."""
+        return _Packing(refer, self._types)
 
     def decode(self, frames: Sequence[Frame], resolve: Resolve) -> Message:
         """Return the message that these frames hold.

@@ -5,15 +5,17 @@
 ...     encode=lambda f: (f.numerator, f.denominator), decode=lambda p: Fraction(*p))
 >>> unregister_type(Fraction)
 
-Both sides have to register the type, under the same name. Numpy's arrays and
-scalars come in through this door too, when the first of them is met.
+Both sides have to register the type, under the same name. What belongs to
+numpy and to Qt comes in through this door too, when the first of it is met.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..errors import SerializationError
 
@@ -46,10 +48,15 @@ class Buffer:
 
 class _Entry(NamedTuple):
     name: str
-    cls: type[Any]
+    cls: type[Any] | None
     encode: Callable[[Any], object]
     decode: Callable[[Any], object]
     subclasses: bool
+
+
+class _Plugin(NamedTuple):
+    module: str
+    extra: str
 
 
 class TypeRegistry:
@@ -58,15 +65,37 @@ class TypeRegistry:
     Parameters
     ----------
     plugins : dict
-        Module of a class (its first part) to the module here that registers
-        what belongs to it; imported when first needed, on either side.
+        See `add_plugin`: the family, which is the extra too, and the module.
     """
 
     def __init__(self, plugins: dict[str, str] | None = None) -> None:
-        self._plugins = dict(plugins or {})
+        self._plugins: dict[str, _Plugin] = {}
         self._loaded: set[str] = set()
         self._by_type: dict[type[Any], _Entry] = {}
         self._by_name: dict[str, _Entry] = {}
+        self._kinds: dict[str, tuple[Callable[[type[Any]], bool], _Entry]] = {}
+        self._searched = _searched()
+        for family, module in (plugins or {}).items():
+            self.add_plugin(module, family, [family])
+
+    def add_plugin(self, module: str, extra: str, families: Iterable[str]) -> None:
+        """Name the module here that registers what belongs to some other package.
+
+        It is imported, and its ``register`` called with a registry, when the first
+        such value is met, on either side. What people have registered themselves
+        stays as it is.
+
+        Parameters
+        ----------
+        module : str
+        extra : str
+            What to install where that package is missing.
+        families : iterable of str
+            How the names of such types on the wire, and the modules of such
+            classes, begin: up to the first dot.
+        """
+        self._plugins.update(dict.fromkeys(families, _Plugin(module, extra)))
+        self._searched = _searched()
 
     def register(
         self,
@@ -103,12 +132,47 @@ class TypeRegistry:
         known = self._by_name.get(name)
         if known is not None and known.cls is not cls:
             raise ValueError(f"the type name {name!r} is already registered for {known.cls!r}")
+        self._forget_name(cls)
         entry = _Entry(name, cls, encode, decode, subclasses)
-        renamed = self._by_type.get(cls)
-        if renamed is not None:
-            del self._by_name[renamed.name]
         self._by_type[cls] = entry
         self._by_name[name] = entry
+        self._searched = _searched()
+
+    def register_kind(
+        self,
+        belongs: Callable[[type[Any]], bool],
+        name: str,
+        encode: Callable[[Any], object],
+        decode: Callable[[Any], object],
+    ) -> None:
+        """Let instances of many classes travel by value, which a function tells.
+
+        Parameters
+        ----------
+        belongs : callable
+            Gets a class that is not registered, and tells whether it is one of
+            these. It is asked once for each class.
+        name, encode, decode
+            As of `register`.
+        """
+        entry = _Entry(name, None, encode, decode, True)
+        self._by_name[name] = entry
+        self._kinds[name] = (belongs, entry)
+        self._searched = _searched()
+
+    def send_as(self, cls: type[T], name: str, encode: Callable[[T], object]) -> None:
+        """Let instances of `cls` travel as values of another type.
+
+        Parameters
+        ----------
+        cls : type
+        name : str
+            The name of that type, which need not be registered here.
+        encode : callable
+            Returns what that type's decoder takes.
+        """
+        self._by_type[cls] = _Entry(name, cls, encode, _never, False)
+        self._searched = _searched()
 
     def unregister(self, cls: type[Any]) -> None:
         """Forget a type; its instances travel by proxy again.
@@ -118,18 +182,38 @@ class TypeRegistry:
         KeyError
             If it was not registered.
         """
-        entry = self._by_type.pop(cls)
-        del self._by_name[entry.name]
+        self._forget_name(cls)
+        del self._by_type[cls]
+        self._searched = _searched()
+
+    def _forget_name(self, cls: type[Any]) -> None:
+        entry = self._by_type.get(cls)
+        if entry is not None and self._by_name.get(entry.name) is entry:
+            del self._by_name[entry.name]
 
     def find(self, cls: type[Any]) -> _Entry | None:
         """Return the entry for instances of `cls`, or None."""
         entry = self._by_type.get(cls)
         if entry is not None:
             return entry
-        self._load(cls.__module__)
+        # Most objects are of classes that have none, and are sent again and again.
+        searched = self._searched
+        try:
+            return searched[cls]
+        except KeyError:
+            found = searched[cls] = self._search(cls)
+            return found
+
+    def _search(self, cls: type[Any]) -> _Entry | None:
+        # Where the plugin lacks something that it needs, what is its own goes by proxy.
+        with contextlib.suppress(ImportError):
+            self._load(cls.__module__)
         for base in cls.__mro__:
             entry = self._by_type.get(base)
             if entry is not None and (base is cls or entry.subclasses):
+                return entry
+        for belongs, entry in self._kinds.values():
+            if belongs(cls):
                 return entry
         return None
 
@@ -143,7 +227,15 @@ class TypeRegistry:
         """
         entry = self._by_name.get(name)
         if entry is None:
-            self._load(name)
+            try:
+                self._load(name)
+            except ImportError as error:
+                family = name.partition(".")[0]
+                raise SerializationError(
+                    f"a value of {family} arrived, which is not installed here; install it with:"
+                    f" pip install pyacq-rpc[{self._plugins[family].extra}];"
+                    " or ask for a proxy: _return_type='proxy'"
+                ) from error
             entry = self._by_name.get(name)
         if entry is None:
             raise SerializationError(
@@ -155,17 +247,32 @@ class TypeRegistry:
     def _load(self, dotted: object) -> None:
         family = dotted.partition(".")[0] if isinstance(dotted, str) else ""
         plugin = self._plugins.get(family)
-        if plugin is None or family in self._loaded:
+        if plugin is None or plugin.module in self._loaded:
             return
-        try:
-            module = importlib.import_module(plugin)
-        except ImportError as error:
-            raise SerializationError(
-                f"a value of {family} arrived, which is not installed here;"
-                f" install it with: pip install pyacq-rpc[{family}]"
-            ) from error
-        self._loaded.add(family)
-        module.register(self)
+        module = importlib.import_module(plugin.module)
+        fresh = TypeRegistry()
+        module.register(fresh)
+        # All of it, before another thread may take it for loaded.
+        for name, entry in fresh._by_name.items():
+            self._by_name.setdefault(name, entry)
+        for cls, entry in fresh._by_type.items():
+            self._by_type.setdefault(cls, entry)
+        self._kinds.update(fresh._kinds)
+        self._loaded.add(plugin.module)
+        self._searched = _searched()
+
+
+def _searched() -> WeakKeyDictionary[type[Any], _Entry | None]:
+    """Return what has been found for classes so far: nothing.
+
+    Always a new one: a search that goes on meanwhile notes in the old one what
+    may not be so any more.
+    """
+    return WeakKeyDictionary()
+
+
+def _never(payload: object) -> object:
+    raise SerializationError("values of this type are sent, and never arrive")
 
 
 registry = TypeRegistry({"numpy": "pyacq_rpc.wire.numpy_types"})

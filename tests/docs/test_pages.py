@@ -12,6 +12,7 @@ from codeop import CommandCompiler
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from sybil import Sybil
 from sybil.document import Document
 from sybil.parsers import markdown, rest
@@ -19,7 +20,12 @@ from sybil.parsers import markdown, rest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.rst"))]
 WITHOUT_CODE = {
+    "docs/comparison.rst",
+    "docs/coming_from/index.rst",
     "docs/index.rst",
+    "docs/tutorials/index.rst",
+    "docs/howto/index.rst",
+    "docs/tutorials/notebook.rst",  # its cells are run by test_notebook_page.py
     "docs/guide/index.rst",
     "docs/guide/performance.rst",
     "docs/design.rst",
@@ -61,10 +67,13 @@ def refused_by_the_prompt(code: str) -> list[str]:
     return [*refused, "\n".join(typed)] if typed else refused
 
 
+def parameter(page: Path) -> ParameterSet:
+    uses_qt = pytest.mark.qt if "from qtpy" in page.read_text() else ()
+    return pytest.param(page, marks=uses_qt, id=page.relative_to(ROOT).as_posix())
+
+
 every_page = pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if not is_generated(page)],
-    ids=lambda page: page.relative_to(ROOT).as_posix(),
+    "page", [parameter(page) for page in PAGES if not is_generated(page)]
 )
 
 

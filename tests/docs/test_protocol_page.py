@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pyacq_rpc.session import remote_errors
+from pyacq_rpc.session import questions, remote_errors
 from pyacq_rpc.wire import messages, values
+from pyacq_rpc.wire.registry import TypeRegistry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.rst").read_text()
 
@@ -44,10 +45,23 @@ def test_the_reply_modes():
     assert list(messages.REPLIES) == [row[0] for row in table("Mode")]
 
 
+def test_the_questions():
+    assert [f"``{name}``" for name in questions.QUESTIONS] == [row[0] for row in table("Question")]
+
+
 def test_the_tags():
     assert [(str(n), tag) for n, tag in enumerate(values.TAGS)] == [
         (row[0], row[1]) for row in table("Number")
     ]
+
+
+def test_the_names_of_qts_types():
+    from pyacq_rpc.qt.values import register
+
+    types = TypeRegistry()
+    register(types)
+    said = {name for row in table("Name") for name in row[0].split(", ")}
+    assert types._by_name.keys() == said
 
 
 def test_the_codes_of_errors():

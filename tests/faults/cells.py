@@ -15,6 +15,7 @@ from relay import Relay, corrupt, duplicate, leave_out, reorder, truncate
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.transport import sockets
 from pyacq_rpc.transport.direct import private_directory
 from spawner import NodeTemplate, ProcessSpawner
 
@@ -170,6 +171,9 @@ class Fault(NamedTuple):
         Whether the node has to be as before afterwards, and can be used by a new client.
     patience : float
         Seconds that calls wait.
+    heartbeats : bool
+        Whether the client sends any. Their answers would be struck in place of a
+        message, and look like one.
     """
 
     strike: Callable[[World], None]
@@ -178,6 +182,7 @@ class Fault(NamedTuple):
     relayed: bool = False
     survives: bool = True
     patience: float = PATIENCE
+    heartbeats: bool = True
 
 
 FAULTS = {
@@ -197,7 +202,9 @@ FAULTS = {
     "reordered": Fault(_tamper(reorder), relayed=True),
     "truncated": Fault(_tamper(truncate), relayed=True),
     # The connection goes on, and with it what is asked for and never answered.
-    "left out": Fault(_tamper(leave_out), relayed=True, survives=False, patience=1.0),
+    "left out": Fault(
+        _tamper(leave_out), relayed=True, survives=False, patience=1.0, heartbeats=False
+    ),
 }
 
 Outcomes = dict[str, tuple[str, float]]
@@ -207,10 +214,12 @@ Outcomes = dict[str, tuple[str, float]]
 @contextlib.contextmanager
 def _roads(fault: Fault) -> Iterator[None]:
     """Have messages go through the relay."""
-    before = current().direct
-    current().direct = before and not fault.relayed
+    before = current().direct, sockets.HEARTBEAT_INTERVAL
+    current().direct = before[0] and not fault.relayed
+    if not fault.heartbeats:
+        sockets.HEARTBEAT_INTERVAL = 0
     yield
-    current().direct = before
+    current().direct, sockets.HEARTBEAT_INTERVAL = before
 
 
 def strike(row: Row, uses: Sequence[str]) -> Outcomes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest import settled
 
 from pyacq_rpc import RPCClient
 from pyacq_rpc.peers.runtime import current
@@ -14,6 +15,8 @@ def pair():
     """A node with a bench, and one that is to use it."""
     with ProcessSpawner(name="node") as node, ProcessSpawner(name="user") as user:
         node._import("faults.bench").publish()
+        for each in (node, user):
+            assert settled(each.client)  # what it opens for us it has opened
         yield node, user
 
 

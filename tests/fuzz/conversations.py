@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import msgpack
 from fuzz.fuzz_wire import INTERESTING, Frames, Mutator
 
+from pyacq_rpc.wire.messages import ACTIONS
 from pyacq_rpc.wire.values import TAGS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -122,6 +123,9 @@ class Player:
             return [self._placed(item) for item in value]
         if isinstance(value, dict):
             return {key: self._placed(item) for key, item in value.items()}
+        if isinstance(value, bytes):  # perhaps a message of a batch
+            fields = _read(value)
+            return _write(self._placed(fields), value) if isinstance(fields, list) else value
         if isinstance(value, str):
             if _REFERENCE.fullmatch(value) and value != SERVER:
                 return self._ref()
@@ -154,7 +158,11 @@ class Player:
             if r.random() < 0.15:
                 return {k: v for k, v in value.items() if k != key}
             return {**value, key: self._changed_within(value[key])}
-        texts = ["call_obj", "get_obj", "delete", "transfer", "off", "proxy", "ack", "@thing", ""]
+        if isinstance(value, bytes) and r.random() < 0.9:
+            fields = _read(value)
+            if isinstance(fields, list):
+                return _write(self._changed(fields), value)
+        texts = [*ACTIONS, "off", "proxy", "ack", "@thing", "#1", ""]
         return r.choice([r.choice(texts), self._ref(), self.bytes._value(3), [], {}])
 
 
@@ -255,13 +263,13 @@ def _proxies(client: Any) -> None:
 
 def _handed_on(client: Any) -> None:
     thing = client["thing"]
-    ref, channel = thing._lease.ref, client.channel
-    token = channel.grant(ref)
-    channel.claim(ref, token)
-    channel.withdraw(channel.grant(ref))
-    other = channel.grant(ref)
+    lease, holder = thing._lease, client.channel.holder
+    token = holder.grant(lease)
+    holder.claim(lease.ref, token)
+    holder.withdraw(holder.grant(lease))
+    other = holder.grant(lease)
     thing.add(1, 2)
-    channel.withdraw(other)
+    holder.withdraw(other)
 
 
 def _arrays(client: Any) -> None:
@@ -284,11 +292,35 @@ def _errors(client: Any) -> None:
             call()
 
 
+def _iterations(client: Any) -> None:
+    numbers = client.transfer(list(range(300)))
+    list(numbers)
+    list(reversed(numbers))
+    with iter(client.transfer(range(1000))) as items:
+        next(items)
+    with contextlib.suppress(TypeError):
+        iter(client["thing"])
+
+
+def _batches(client: Any) -> None:
+    thing = client["thing"]
+    with contextlib.suppress(AttributeError), client.batch():
+        made = thing.make()
+        total = made.add(1, 2)
+        thing.echo([made, b"x" * 2000])
+        thing.note(total, _sync="off")
+        made.value = 5
+        made.value.nothing()
+    total.exception()
+
+
 TALKS = {
     "arrays": _arrays,
+    "batches": _batches,
     "calls": _calls,
     "errors": _errors,
     "handed-on": _handed_on,
+    "iterations": _iterations,
     "proxies": _proxies,
 }
 

@@ -33,6 +33,7 @@ from pyacq_rpc.errors import AccessDenied, RPCError
 from pyacq_rpc.session.dispatch import Dispatcher, UserError
 from pyacq_rpc.session.leases import ObjectTable
 from pyacq_rpc.session.remote_errors import rebuild
+from pyacq_rpc.session.stats import ServerStats
 from pyacq_rpc.wire.codecs import codec_named, codec_of
 from pyacq_rpc.wire.messages import Failure, Reference, Request, Result, Target
 from pyacq_rpc.wire.values import TAGS
@@ -68,13 +69,20 @@ class Cautious:
 
     tracebacks = True
     granted = frozenset(
-        {"get_item", "set_item", "transfer", "value", "delete", "ping", "time", "close"}
+        {
+            *("get_item", "set_item", "transfer", "value", "delete", "ping", "time", "close"),
+            *("batch", "status", "stats", "names"),
+        }
     )
+    reading = frozenset({"__iter__", "__reversed__", "__next__", "__len__", "__getitem__"})
 
     def check(self, access: str, obj: object, name: str | None = None, *reached: object) -> None:
         if access in self.granted or (isinstance(obj, Harmless) and not str(name).startswith("__")):
             return
-        if isinstance(obj, Harmless) and access == "special":
+        if access == "special" and (
+            isinstance(obj, Harmless)
+            or (name in self.reading and type(obj).__module__ == "builtins")
+        ):
             return
         if getattr(obj, "__func__", None) is Harmless.add:
             return
@@ -113,6 +121,10 @@ class Nobody:
     def status(self) -> dict[str, object]:
         """Say nothing."""
         return {}
+
+    def stats(self) -> ServerStats:
+        """Say nothing."""
+        return ServerStats(*[0] * len(ServerStats._fields))
 
     def interrupt(self) -> bool:
         """Go on."""
@@ -158,6 +170,8 @@ def _feed(frames: Frames) -> str:
 
 def corpus() -> list[Frames]:
     """Well-formed messages to start from, of every kind and tag."""
+    from qtpy import QtCore, QtGui
+
     from pyacq_rpc.wire import messages as m
 
     target = Target("ref", ["add"])
@@ -171,8 +185,18 @@ def corpus() -> list[Frames]:
         Request(1, "delete", "auto", {"obj_id": "s.1", "ref_id": "r"}),
         Request(1, "transfer", "auto", {"obj": object()}),
         Request(1, "import", "auto", {"module": "os"}),
+        Request(1, "ping", "auto", {}, {"traceparent": "00-1-2-01", "é": "\ud800"}),
+        Request(1, "stats", "auto", {}),
+        Request(1, "notify", "ack", {"obj": target, "args": [1]}),
+        Request(1, "iterate", "auto", {"obj": target, "backwards": False, "room": 100}),
+        Request(1, "fetch", "auto", {"obj": target, "at": 3, "room": 100}),
+        Request(1, "batch", "value", {"requests": [[b"\x95\x02"], [b"x", b"y"]], "unread": [7]}),
+        Request(1, "interrupt", "auto", {"request": 3}),
         Result(1, [np.arange(3), np.zeros(2000), np.zeros(2, [("a", "<i2"), ("b", "S3", (2,))])]),
         Result(1, [np.float64(1), np.datetime64("2020", "D"), 1j, bytearray(b"x"), slice(1), ...]),
+        Result(1, [QtCore.QRect(1, 2, 3, 4), QtCore.QPointF(1, 2), QtCore.QByteArray(b"x")]),
+        Result(1, [QtGui.QColor("red"), QtGui.QFont("x", 9), QtCore.Qt.AlignmentFlag.AlignCenter]),
+        Result(1, [QtCore.QDateTime.fromMSecsSinceEpoch(0).toUTC(), QtCore.QUrl("a:b")]),
         Failure(1, "exception", "KeyError", ["KeyError"], "x", ["x"], "tb"),
         Failure(1, "exception", "a.B", ["UnicodeDecodeError", "ValueError"], "x", None, ""),
         m.Release(["a"]),
@@ -183,6 +207,15 @@ def corpus() -> list[Frames]:
 
 
 INTERESTING = [0, 1, -1, 127, 128, 255, 256, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1, 2**64 - 1]
+
+QT_NAMES = [
+    f"qt.{name}"
+    for name in [
+        *("QPoint", "QPointF", "QSize", "QRect", "QRectF", "QLine", "QMargins", "QPolygon"),
+        *("QByteArray", "QDate", "QTime", "QDateTime", "QUrl", "QColor", "QKeySequence"),
+        *("QFont", "enum", "QWidget"),
+    ]
+]
 
 
 class Mutator:
@@ -264,6 +297,11 @@ class Mutator:
             return [self._value(depth - 1) for _ in range(r.randrange(10))]
         if way == 6 and depth:
             return {r.choice(["a", 1, None, b"x"]): self._value(depth - 1)}
+        if way == 7 and r.random() < 0.5:
+            texts = ["Europe/Berlin", "../x", "Rgb", "QtCore", "Qt.Key", "Ctrl+S", "http://["]
+            parts = [r.choice([*INTERESTING, *texts, 0.5, None, True]) for _ in range(4)]
+            payload = r.choice([parts, parts[:2], parts[0], [parts[:2], parts[2:]]])
+            return [msgpack.ExtType(TAGS.index("type"), b""), r.choice(QT_NAMES), payload]
         if way == 7:
             payload = [self._dtype(3), self._shape(), r.choice("CF"), bytes(r.randrange(17))]
             name = r.choice(["numpy.ndarray", "numpy.generic"])

@@ -351,7 +351,7 @@ class TestTheCable:
         client.do("import threading; begun = threading.Event()")
         client.do("def wait(): begun.set(); sleep(60)")
         client.begin("do", "client['thing'].call(wait)")
-        connected = "[client.welcomed() for client in server.runtime._open]"
+        connected = "[client.welcomed() for client in server.runtime.links._open]"
         assert eventually(lambda: program.get(connected) == [True])
         laptop.cut()
         begin = time.monotonic()

@@ -29,6 +29,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from soak import work  # noqa: E402
 
+from pyacq_rpc.peers.reception import GRANT_GRACE  # noqa: E402
 from pyacq_rpc.transport.direct import DirectListener, private_directory  # noqa: E402
 from pyacq_rpc.transport.keys import KEY_VARIABLE  # noqa: E402
 from spawner import NodeTemplate, ProcessSpawner  # noqa: E402
@@ -41,14 +42,20 @@ KILL_EVERY = 0.5
 MEMORY = 1.2, 20
 """How many times, and how many MB more, a process may have than it had after the warm-up."""
 
-SPARE = {"descriptors": 60, "threads": 2, "leases": 0, "segments": 60, "sockets": 2}
-"""How many more may be in use than at first, when not each thread has a client of each node yet."""
+SPARE = {"descriptors": 60, "threads": 2, "leases": 0, "grants": 10, "segments": 60, "sockets": 2}
+"""How many more may be in use than at first, when not each thread has a client of each node yet.
+
+What a process that was killed had granted is kept for a minute.
+"""
 
 NOTICING = 10.0
 """Seconds after a kill in which a worker may still begin something with that node."""
 
 SETTLING = 20.0
 """Seconds in which everything has to be given back when nobody works any more."""
+
+LAST_SETTLING = GRANT_GRACE + 20.0
+"""The same at the end, when nothing may be granted any more either."""
 
 
 class Soak:
@@ -150,18 +157,30 @@ class Soak:
             for killed, address in self.kills
         )
 
-    def settled(self) -> dict[str, dict[str, int]]:
-        """Return what each of those has that are never killed, once it has given all back."""
+    def settled(self, first: dict[str, dict[str, int]], is_last: bool) -> dict[str, dict[str, int]]:
+        """Return what each of those has that are never killed, once it has given all back.
+
+        Parameters
+        ----------
+        first : dict
+            What they had in the beginning, if that is known.
+        is_last : bool
+            Whether nothing may be granted any more.
+        """
         previous: dict[str, dict[str, int]] = {}
-        deadline = time.monotonic() + SETTLING
+        deadline = time.monotonic() + (LAST_SETTLING if is_last else SETTLING)
         while True:
+            for process in (*self._nodes, *(process for process, _ in self._workers)):
+                process._import("gc").collect()  # any of them may hold what is the node's
             found = {
                 "node": self._nodes[0]._import("soak.work").figures(),
                 "worker": self._workers[0][0]._import("soak.work").figures(),
                 "supervisor": self._own(),
             }
             without_memory = [{**some, "MB": 0} for some in found.values()]
-            if without_memory == previous or time.monotonic() > deadline:
+            is_still = without_memory == previous
+            has_grown = any(grown(first[name], found[name], is_last) for name in first)
+            if (is_still and not has_grown) or time.monotonic() > deadline:
                 return found
             previous = without_memory
             time.sleep(0.5)
@@ -171,10 +190,11 @@ class Soak:
         return {**work.figures(), "sockets": len(os.listdir(private_directory()))}
 
 
-def grown(first: dict[str, int], last: dict[str, int]) -> list[str]:
+def grown(first: dict[str, int], last: dict[str, int], is_last: bool) -> list[str]:
     """Say what is not as it was."""
     times, more = MEMORY
     limits = {name: count + SPARE.get(name, 0) for name, count in first.items()}
+    limits["grants"] = 0 if is_last else SPARE["grants"]  # there may have been some at first, too
     limits["MB"] = int(first["MB"] * times) + more
     return [
         f"{name}: {count}, after {first[name]} in the beginning"
@@ -201,7 +221,8 @@ def soak(seconds: float, seed: int, looks: int) -> list[str]:
         for look in range(looks + 1):
             here.run(seconds / (looks + 1))
             here.pause()
-            found = here.settled()
+            is_last = look == looks
+            found = here.settled(first, is_last)
             if look == 0:
                 first = found  # by now everybody has warmed up
                 print(f"{'seconds':>7} {'jobs':>8} {'kills':>6} {'disturbed':>9}", end="")
@@ -212,7 +233,7 @@ def soak(seconds: float, seed: int, looks: int) -> list[str]:
             wrong += [
                 f"{name}, after {time.monotonic() - begun:.0f} s: {what}"
                 for name in found
-                for what in grown(first[name], found[name])
+                for what in grown(first[name], found[name], is_last)
             ]
             here.go_on()
         here.pause()

@@ -18,16 +18,20 @@ def test_two_seconds(capsys):
 
 
 @pytest.mark.parametrize(
-    ("last", "is_fine"),
+    ("found", "is_last", "is_fine"),
     [
-        ({"MB": 100, "leases": 1}, True),
-        ({"MB": 139, "leases": 1}, True),
-        ({"MB": 141, "leases": 1}, False),
-        ({"MB": 100, "leases": 2}, False),
+        ({"MB": 100, "leases": 1}, True, True),
+        ({"MB": 139, "leases": 1}, True, True),
+        ({"MB": 141, "leases": 1}, False, False),
+        ({"MB": 100, "leases": 2}, False, False),
+        ({"MB": 100, "grants": 3}, False, True),
+        ({"MB": 100, "grants": 13}, False, False),
+        ({"MB": 100, "grants": 1}, True, False),
     ],
 )
-def test_what_has_grown_is_told(last, is_fine):
-    assert (run.grown({"MB": 100, "leases": 1}, last) == []) == is_fine
+def test_what_has_grown_is_told(found, is_last, is_fine):
+    first = {"MB": 100, "leases": 1, "grants": 1}
+    assert (run.grown(first, found, is_last) == []) == is_fine
 
 
 def test_only_a_kill_just_before_excuses_a_failure():

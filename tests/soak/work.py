@@ -75,6 +75,7 @@ def figures() -> dict[str, int]:
     gc.collect()
     with open("/proc/self/maps") as maps:
         segments = {line.split()[4] for line in maps if "memfd:pyacq-rpc" in line}
+    leases, grants = _held()
     descriptors = []
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one that lists them
@@ -85,9 +86,20 @@ def figures() -> dict[str, int]:
         "MB": own >> 10,  # without segments, which both sides keep for a while
         "descriptors": sum("memfd" not in what for what in descriptors),
         "threads": threading.active_count(),
-        "leases": 0 if RPCServer.get_server() is None else len(server().table),
+        "leases": leases,
+        "grants": grants,
         "segments": len(segments),
     }
+
+
+def _held() -> tuple[int, int]:
+    """Count what others hold of this process, and what they have granted and nobody claimed."""
+    if RPCServer.get_server() is None:
+        return 0, 0
+    table = server().table
+    table.collect()
+    accounts = list(table._peers.values())
+    return sum(len(each.leases) for each in accounts), sum(len(each.granted) for each in accounts)
 
 
 # -- the jobs ------------------------------------------------------------------

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from processes import gone
 
 from spawner.forked import UNKNOWN_EXIT_CODE, ForkedProcess, close_all
 
@@ -102,7 +103,19 @@ class TestItsEnd:
 
     def test_is_seen_when_nobody_can_tell(self, template, child):
         template.theirs.close()
+        ending = threading.Timer(0.1, child.kill)  # a process closes what it has, then ends
+        ending.start()
         assert template.proc.wait(10) == UNKNOWN_EXIT_CODE
+        assert gone(child.pid)
+        ending.join()
+
+    def test_is_not_waited_for_when_it_has_only_closed_its_descriptors(
+        self, template, child, monkeypatch
+    ):
+        monkeypatch.setattr("spawner.forked._END_TIMEOUT", 0.01)
+        template.theirs.close()
+        assert template.proc.wait(10) == UNKNOWN_EXIT_CODE
+        assert child.poll() is None
 
     def test_may_take_too_long(self, template, child):
         with pytest.raises(subprocess.TimeoutExpired):

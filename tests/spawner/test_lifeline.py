@@ -5,21 +5,11 @@ import signal
 
 import pytest
 from conftest import eventually
-from processes import gone, start_parent
+from processes import OCCUPATIONS, gone, start_parent
 
 
 class TestOrphans:
-    @pytest.mark.parametrize(
-        "busy",
-        [
-            "pass",
-            "node._import('time').sleep(60, _sync='off')",
-            # A regular expression that takes for ever, and never gives the GIL back.
-            "node._import('re').match('(a*)*b', 'a' * 60, _sync='off')",
-            "node._import('signal').signal(15, 1)",
-        ],
-        ids=["idle", "busy", "holding the GIL", "ignoring SIGTERM"],
-    )
+    @pytest.mark.parametrize("busy", OCCUPATIONS.values(), ids=OCCUPATIONS)
     def test_a_node_ends_when_its_parent_is_killed(self, busy):
         parent, pid = start_parent(
             f"{busy}; time.sleep(0.3); print('ready', flush=True); time.sleep(60)"

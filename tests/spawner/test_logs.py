@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import zmq
 from conftest import eventually, with_key
+from log_making import Collector, Failing, log_record, send
 
 import pyacq_rpc
 from pyacq_rpc.transport.keys import be_server, key_path, user_key
@@ -24,37 +25,14 @@ ROOT = Path(__file__).parents[2]
 GOOD = {"name": "test", "msg": "bad", "levelno": 20}
 
 
-class Collector(logging.Handler):
-    """Keeps the records that it gets."""
-
-    def __init__(self):
-        super().__init__()
-        self.records = []
-
-    def emit(self, record):
-        self.records.append(record)
-
-    def messages(self):
-        return [record.getMessage() for record in self.records]
+@pytest.fixture
+def records():
+    return Collector()
 
 
 @pytest.fixture
-def logger():
-    logger = logging.Logger("collected")
-    logger.addHandler(Collector())
-    return logger
-
-
-@pytest.fixture
-def records(logger):
-    return logger.handlers[0]
-
-
-def record(message, created=None, name="test", level=logging.INFO):
-    made = logging.LogRecord(name, level, __file__, 1, message, (), None)
-    if created is not None:
-        made.created = created
-    return made
+def logger(records):
+    return records.logger
 
 
 def record_bytes(**fields):
@@ -80,9 +58,9 @@ def test_records_of_several_processes_come_in_order_of_time(logger, records):
         early, late = LogSender(server.address, "early"), LogSender(server.address, "late")
         now = time.time()
         for n in range(50):
-            late.emit(record(f"late {n}", now + n / 1000 + 0.0005))
+            late.emit(log_record(f"late {n}", created=now + n / 1000 + 0.0005))
         for n in range(50):
-            early.emit(record(f"early {n}", now + n / 1000))
+            early.emit(log_record(f"early {n}", created=now + n / 1000))
         early.close()
         late.close()
     assert len(records.records) == 100
@@ -149,11 +127,7 @@ def test_tracebacks_travel_as_text(logger, records):
         try:
             raise KeyError("shutter")
         except KeyError:
-            made = logging.LogRecord("x", 40, __file__, 1, "failed", (), None)
-            import sys
-
-            made.exc_info = sys.exc_info()
-            sender.handle(made)
+            sender.handle(log_record("failed", exc_info=sys.exc_info()))
         sender.close()
     assert "KeyError: 'shutter'" in records.records[0].exc_text
 
@@ -161,16 +135,14 @@ def test_tracebacks_travel_as_text(logger, records):
 def test_garbage_is_dropped_and_told(logger, records, caplog):
     with LogServer(logger) as server:
         context = zmq.Context()
-        push = with_key(context.socket(zmq.PUSH))
-        push.connect(server.address)
+        dealer = with_key(context.socket(zmq.DEALER))
+        dealer.connect(server.address)
         for data in (b"", b"\xff", b"[]", b"{}", b'{"name": 1}', b'{"name":"a","msg":"b"}'):
-            push.send(data)
-        push.close()
+            dealer.send(data)
+        dealer.close()
         context.term()
         assert eventually(lambda: caplog.text.count("dropped a malformed log record") == 6)
-        sender = LogSender(server.address, "here")
-        sender.handle(record("good"))
-        sender.close()
+        send(server.address, "good")
     assert records.messages() == ["good"]
 
 
@@ -192,12 +164,12 @@ def test_garbage_is_dropped_and_told(logger, records, caplog):
 def test_no_message_ends_the_server_or_holds_others_back(logger, records, caplog, data):
     with LogServer(logger) as server:
         context = zmq.Context()
-        push = with_key(context.socket(zmq.PUSH))
-        push.connect(server.address)
-        push.send(data)
-        push.send(record_bytes(msg="good", thread=None, extra="left out"))
+        dealer = with_key(context.socket(zmq.DEALER))
+        dealer.connect(server.address)
+        dealer.send(data)
+        dealer.send(record_bytes(msg="good", thread=None, extra="left out"))
         assert eventually(lambda: records.messages() == ["good"])
-        push.close()
+        dealer.close()
         context.term()
     assert caplog.text.count("dropped a malformed log record") == 1
     assert not hasattr(records.records[0], "extra")
@@ -205,9 +177,7 @@ def test_no_message_ends_the_server_or_holds_others_back(logger, records, caplog
 
 def test_the_milliseconds_are_those_of_its_time(logger, records):
     with LogServer(logger) as server:
-        sender = LogSender(server.address, "here")
-        sender.handle(record("x", created=1000.25))
-        sender.close()
+        send(server.address, "x", created=1000.25)
     assert records.records[0].msecs == 250
 
 
@@ -254,25 +224,16 @@ def test_what_nodes_say_at_exit_is_not_lost(logger, records):
 def test_a_record_that_cannot_be_formatted_stops_nothing(logger, records, capsys):
     with LogServer(logger) as server:
         sender = LogSender(server.address, "here")
-        bad = logging.LogRecord("x", 20, __file__, 1, "%d", ("not a number",), None)
-        sender.handle(bad)
-        sender.handle(record("good"))
+        sender.handle(log_record("%d", args=("not a number",)))
+        sender.handle(log_record("good"))
         sender.close()
     assert records.messages() == ["good"]
     assert "Logging error" in capsys.readouterr().err
 
 
 def test_a_handler_that_fails_stops_nothing(logger, records, caplog):
-    class Failing(logging.Handler):
-        def handle(self, record):
-            raise RuntimeError("disk full")
-
-    failing = logging.Logger("failing")
-    failing.addHandler(Failing())
-    with LogServer(failing) as server:
-        sender = LogSender(server.address, "here")
-        sender.handle(record("one"))
-        sender.close()
+    with LogServer(Failing().logger) as server:
+        send(server.address, "one")
         assert eventually(lambda: "disk full" in caplog.text)
 
 
@@ -280,25 +241,25 @@ def test_a_congested_sender_drops_and_says_how_many(tmp_path, monkeypatch):
     monkeypatch.setattr("spawner.logs.QUEUE_LENGTH", 10)
     monkeypatch.setattr("spawner.logs.PATIENCE_MS", 10)
     context = zmq.Context()
-    pull = context.socket(zmq.PULL)
-    pull.rcvhwm = 10
-    be_server(pull, user_key(key_path()))
-    pull.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
-    pull.bind(f"ipc://{tmp_path}/log")
+    router = context.socket(zmq.ROUTER)
+    router.rcvhwm = 10
+    be_server(router, user_key(key_path()))
+    router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
+    router.bind(f"ipc://{tmp_path}/log")
     sender = LogSender(f"ipc://{tmp_path}/log", "here")
     for _ in range(2000):
-        sender.handle(record("x" * 10_000))
+        sender.handle(log_record("x" * 10_000))
     assert sender._dropped > 0
     got = []
-    while pull.poll(300):
-        got.append(pull.recv())
-    sender.handle(record("after"))
-    while pull.poll(300):
-        got.append(pull.recv())
+    while router.poll(300):
+        got.append(router.recv_multipart()[1])
+    sender.handle(log_record("after"))
+    while router.poll(300):
+        got.append(router.recv_multipart()[1])
     assert any(b"log records were dropped here" in data for data in got)
     assert len(got) < 2000
     sender.close()
-    pull.close()
+    router.close()
     context.term()
 
 
@@ -306,9 +267,15 @@ def test_after_closing_nothing_is_sent(logger):
     with LogServer(logger) as server:
         sender = LogSender(server.address, "here")
         sender.close()
-        sender.handle(record("late"))
+        sender.handle(log_record("late"))
         sender.close()
     server.close()
+
+
+def test_a_server_that_cannot_listen_leaves_nothing():
+    with pytest.raises(OSError, match="cannot listen at tcp"):
+        LogServer(address="tcp://192.0.2.1:5000")
+    pyacq_rpc.reset()  # waits until every socket is closed
 
 
 def test_its_socket_file_is_only_for_this_user(logger):

@@ -79,13 +79,16 @@ class TestFailing:
         def interrupt(signum, frame):
             raise Interrupt
 
+        def start():
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            ProcessSpawner()
+
         ProcessSpawner().stop()
         before = open_descriptors()
         previous = signal.signal(signal.SIGALRM, interrupt)
         try:
-            signal.setitimer(signal.ITIMER_REAL, delay)
             with pytest.raises(Interrupt):
-                ProcessSpawner()
+                start()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)

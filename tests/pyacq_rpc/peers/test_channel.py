@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -12,8 +14,9 @@ from conftest import eventually
 from pyacq_rpc import AuthenticationError, Future, RPCClient
 from pyacq_rpc.peers import channel
 from pyacq_rpc.peers.channel import Channel
+from pyacq_rpc.peers.conversation import Conversation
 from pyacq_rpc.peers.listener import Listener
-from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.peers.runtime import Runtime, current
 from pyacq_rpc.peers.unsent import Unsent
 from pyacq_rpc.transport.sockets import connect
 
@@ -49,6 +52,48 @@ def moving(server, monkeypatch):
     follow.set()
 
 
+def test_who_waits_hears_of_what_the_io_thread_has_read_on_the_way(server, monkeypatch):
+    if not current().direct:
+        pytest.skip("there is one road only")
+    is_moving, has_moved = threading.Event(), threading.Event()
+    send, move = Listener.send, Listener.move
+    attend, wait_alone = Runtime.attend, Conversation._wait_alone
+    sent = []
+
+    def send_late(listener, connection, frames):
+        sent.append(frames)
+        assert len(sent) == 1 or is_moving.wait(10)  # the welcome first
+        return send(listener, connection, frames)
+
+    def move_late(*args):
+        move(*args)
+        has_moved.set()
+
+    def attend_late(runtime, stream, lock):
+        attend(runtime, stream, lock)
+        if lock is client.channel._lock:
+            is_moving.set()
+            assert has_moved.wait(10)  # so that the server has said everything
+            assert client.channel._socket.poll(10_000)
+
+    def wait_late(conversation, timeout):
+        if conversation.server_id is not None:
+            assert eventually(lambda: client.channel._stream is not None)
+            with client.channel._lock:
+                pass  # the I/O thread has read it
+        wait_alone(conversation, timeout)
+
+    monkeypatch.setattr(channel, "MOVING", 0.0)
+    monkeypatch.setattr(Listener, "send", send_late)
+    monkeypatch.setattr(Listener, "move", move_late)
+    monkeypatch.setattr(Runtime, "attend", attend_late)
+    monkeypatch.setattr(Conversation, "_wait_alone", wait_late)
+    client = RPCClient(server.address)
+    begin = time.monotonic()
+    assert client.ping(timeout=25) == "pong"
+    assert time.monotonic() - begin < 20  # at the end of its patience it looks by itself
+
+
 def test_who_waits_where_nothing_comes_any_more_is_told(moving, monkeypatch):
     read, see_to_it = threading.Event(), threading.Event()
     moved = Channel.moved
@@ -74,6 +119,31 @@ def test_who_waits_where_nothing_comes_any_more_is_told(moving, monkeypatch):
     assert moving.future.result(10) == "pong"
     thread.join()
     assert in_time == [True]
+
+
+def test_the_server_has_moved_though_an_interrupt_has_lost_its_word(moving):
+    """As pyzmq may, when it runs signal handlers after it has taken a message."""
+    frames, lost = moving.client.channel._frames, []
+    take = frames.take
+
+    def lose():
+        message = take()
+        if message is not None and not lost:
+            lost.append(bytes(message[0].buffer))
+            message.clear()
+            raise KeyboardInterrupt
+        return message
+
+    frames.take = lose
+    moving.follow.set()
+    with contextlib.suppress(KeyboardInterrupt):  # in whichever thread it comes
+        moving.future.result(10)
+    assert moving.future.result(10) == "pong"
+    assert len(lost) == 1
+    assert not moving.client.channel._moved
+    later = moving.client.send("ping", sync="async")
+    assert eventually(later.done)
+    assert moving.client.ping() == "pong"
 
 
 def test_the_io_thread_does_not_wait_where_nothing_comes_any_more(moving, monkeypatch):

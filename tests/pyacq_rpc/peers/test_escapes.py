@@ -355,7 +355,7 @@ class TestServer:
         assert "antigravity" not in sys.modules
 
     def test_only_actions_are_carried_out(self, thief):
-        for action in ("_call_obj", "resolve", "run", "__class__", "names", ""):
+        for action in ("_call_obj", "resolve", "run", "__class__", "_names", ""):
             assert_refused(thief.ask(action))
 
     @pytest.mark.parametrize(

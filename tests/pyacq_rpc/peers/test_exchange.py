@@ -66,4 +66,14 @@ def test_proxies_by_different_addresses_are_alike(wide):
     ways = [RPCClient(f"tcp://{host}:{port}") for host in ("127.0.0.1", "localhost")]
     one, two = (client["thing"] for client in ways)
     assert hash(one) == hash(two)
+
     assert len({one, two, server.get_proxy(server["thing"])}) == 1
+
+
+@pytest.mark.parametrize("owner", [[], Thing()], ids=["of C", "of Python"])
+def test_a_method_is_the_same_each_time_that_it_is_asked_for(server, owner):
+    names = [name for name in dir(owner) if callable(getattr(owner, name)) and name[0] != "_"]
+    first = {name: hash(server.get_proxy(getattr(owner, name))) for name in names}
+    again = {name: hash(server.get_proxy(getattr(owner, name))) for name in names}
+    assert first == again
+    assert len(set(first.values())) == len(names)

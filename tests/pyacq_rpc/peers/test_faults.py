@@ -6,7 +6,6 @@ import array
 import concurrent.futures
 import copy
 import fcntl
-import gc
 import os
 import select
 import signal
@@ -16,13 +15,14 @@ import sys
 import termios
 import threading
 import time
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
-from conftest import eventually, open_descriptors, settled, with_key
+from conftest import collected, eventually, open_descriptors, settled, with_key
 from relay import Relay, corrupt, leave_out
 from things import Thing, open_after_a_moment
 
@@ -101,8 +101,6 @@ def test_cancelling_withdraws_a_call_with_a_large_array(server, thing):
 
 
 def test_what_a_withdrawn_call_carried_is_let_go(server, thing):
-    import weakref
-
     mine = Thing()
     seen = weakref.ref(mine)
     blocker = thing.wait(_sync="async")
@@ -110,12 +108,10 @@ def test_what_a_withdrawn_call_carried_is_let_go(server, thing):
     del mine
     open_after_a_moment(server["thing"].gate)
     blocker.result()
-    assert eventually(lambda: gc.collect() >= 0 and seen() is None)
+    assert collected(seen)
 
 
 def test_what_was_sent_to_a_killed_node_is_let_go():
-    import weakref
-
     seen = []
     with ProcessSpawner() as node:
         sleep = node._import("time").sleep
@@ -128,7 +124,7 @@ def test_what_was_sent_to_a_killed_node_is_let_go():
                 echo(mine, None, _timeout=0.01)
             del mine
         node.kill()
-    assert eventually(lambda: gc.collect() >= 0 and all(ref() is None for ref in seen))
+    assert collected(*seen)
 
 
 def test_the_messages_about_a_dead_node_name_it():
@@ -190,7 +186,7 @@ def test_an_answer_that_was_changed_on_its_way_is_told_as_such(relay):
 )
 def test_data_never_becomes_a_message_when_somebody_takes_out_a_frame(server, relay):
     client, thing = through(relay)
-    ids = copy.copy(client._conversation._ids)
+    ids = copy.copy(client.conversation.ids)
     next(ids)
     (forged,) = codec_named("msgpack").encode(Result(next(ids), "x" * 5000), refer=None)
     relay.tamper(leave_out)
@@ -369,7 +365,7 @@ def test_a_timer_whose_callback_s_owner_was_never_reached_stops(server, thing, c
     """Else it would keep the others waiting for ever, each time until the timeout."""
     with ProcessSpawner() as node:
         known = node._import("time")
-    unknown = server.runtime.link(node.address, "never met")
+    unknown = server.runtime.links.link(node.address, "never met")
     callback = ObjectProxy(known._reference, unknown, None, ("time",))
     timer = server.start_timer(callback, 0.01, _timeout=0.2)
     assert eventually(timer.stopped)

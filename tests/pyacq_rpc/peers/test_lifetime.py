@@ -10,10 +10,11 @@ import threading
 import weakref
 
 import pytest
-from conftest import eventually
+from conftest import eventually, settled
 from things import Thing
 
-from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc import RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.session.leases import LOCAL
 from spawner import ProcessSpawner
 
@@ -162,6 +163,140 @@ def test_the_leases_of_a_killed_process_come_back(server):
         del there
         gc.collect()
         assert eventually(lambda: len(server.table) == 0, 5.0)
+
+
+def break_connection(server, client):
+    """Break what is below a client's connection, and no other one."""
+    assert settled(client)
+    # The last one that has said hello.
+    server.listener.connections.all()[-1].backlog.cut()
+
+
+def test_what_was_held_through_a_connection_that_breaks_comes_back(server, thing, client):
+    """Though others of the same process do not break."""
+    assert len(server.table) == 1
+    broken = RPCClient(server.address)
+    held = broken["thing"]
+    break_connection(server, broken)
+    assert eventually(broken.disconnected)
+    anew = RPCClient.get_client(server.address)
+    assert anew is not client
+    assert eventually(lambda: client.closed() and len(server.table) == 0)
+    for proxy in (thing, held):
+        with pytest.raises(ServerDisconnected, match="is gone"):
+            proxy.add(1, 2)
+    assert anew["thing"].make().add(1, 2) == 3
+    assert eventually(lambda: len(server.table) == 0)
+    client.reconnect()
+    assert client["thing"].add(1, 2) == 3
+
+
+def test_what_was_held_through_a_connection_that_the_server_ends_comes_back(server, thing, client):
+    """Over the others of the same process, which stay."""
+    ended = RPCClient(server.address)
+    held = ended["thing"]
+    assert settled(ended)
+    server.listener.cut(server.listener.connections.all()[-1], "for a test")
+    assert client.ping() == "pong"
+    assert eventually(ended.disconnected)
+    assert len(server.table) == 2
+    del held
+    assert eventually(lambda: len(server.table) == 1)
+    assert client.ping() == "pong"
+
+
+def test_an_answer_that_nobody_reads_any_more_leaves_nothing_behind(server, thing, client):
+    """A request is carried out although its client is gone, as far as that one knows."""
+    broken = RPCClient(server.address)
+    there = broken["thing"]
+    assert settled(broken)
+    blocker = broken.call_obj(there.wait, sync="async")
+    assert eventually(lambda: server.doing.request)
+    unread = broken.call_obj(there.make, sync="async")
+    broken.channel.lose("has died")  # as one that is frozen seems to have
+    assert eventually(client.closed)
+    for future in (blocker, unread):
+        with pytest.raises(ServerDisconnected, match="has died"):
+            future.result()
+    anew = RPCClient(server.address)
+    server["thing"].gate.set()
+    assert anew["thing"].add(1, 2) == 3
+    assert eventually(lambda: len(server.table) == len(server.listener.connections) - 1 == 0)
+
+
+def test_who_connects_before_a_loss_is_noticed_revives_no_leases(server, thing, client):
+    """It has greeted by the name that those leases are held by, and is not answered yet."""
+    blocker = thing.wait(_sync="async")
+    assert eventually(lambda: server.doing.request)
+    early = RPCClient(server.address)
+    waiting = early.ping(sync="async")
+    client.channel.lose("has died")  # as one that is frozen seems to have
+    assert not early.closed()  # it might reach another server there
+    server["thing"].gate.set()
+    with contextlib.suppress(ServerDisconnected):
+        waiting.result(10)  # the answer may have come along with the greeting
+    assert eventually(early.closed)
+    with pytest.raises(ServerDisconnected, match="was out of reach"):
+        early.ping()
+    assert isinstance(blocker.exception(), ServerDisconnected)
+    assert eventually(lambda: len(server.table) == len(server.listener.connections) == 0)
+    early.reconnect()
+    assert early["thing"].add(1, 2) == 3
+
+
+def test_a_request_that_ends_after_its_client_was_forgotten_leaves_no_lease(server, monkeypatch):
+    """It has let others be served, while the socket would still take the answer."""
+    monkeypatch.setattr(server.runtime, "direct", False)
+
+    def forget_who_asks():
+        (asking,) = server.listener.connections.all()
+        server._reception._forget(asking)
+        return Thing()
+
+    server["forget"] = forget_who_asks
+    client = RPCClient(server.address)
+    forget = client["forget"]
+    future = forget(_sync="async")
+    with pytest.raises(ServerDisconnected, match="replaced"):
+        client.ping()
+    assert isinstance(future.exception(), ServerDisconnected)
+    assert len(server.table) == 0
+
+
+def lose_an_earlier_server(client):
+    """Have it be noticed only now, after this one has greeted the next server by the same name."""
+    assert current().links.server_gone(client.channel, "an earlier one", dismissed=False) == []
+
+
+def test_who_connects_before_a_loss_is_noticed_may_have_reached_the_next_server(server, thing):
+    early = RPCClient.get_client(server.address)
+    lose_an_earlier_server(early)
+    assert early.ping() == "pong"
+    anew = RPCClient(server.address)
+    assert anew.channel.peer != early.channel.peer
+    assert anew["thing"].call(thing.add, 1, 2) == thing.call(anew["thing"].add, 1, 2) == 3
+
+
+def test_leases_that_only_an_ended_thread_has_the_name_for_stay(server):
+    server["thing"] = Thing()
+    made = []
+
+    def work():
+        client = RPCClient(server.address)
+        made.append(client["thing"].make())
+        lose_an_earlier_server(client)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert made[0].add(1, 2) == 3
+    assert settled(RPCClient.get_client(server.address))
+    # Whoever would close the thread's connection has had the time to.
+    assert not eventually(lambda: len(server.listener.connections) < 2, 0.2)
+    assert made[0].add(1, 2) == 3
+    made.clear()
+    assert eventually(lambda: len(server.table) == 0)
+    assert eventually(lambda: len(server.listener.connections) == 1)
 
 
 def test_leases_outlive_the_thread_that_got_them(server, thing):

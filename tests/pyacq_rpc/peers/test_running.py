@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
 import pytest
 from conftest import eventually
 
-from pyacq_rpc.peers.running import Running
+from pyacq_rpc.peers.running import InterruptHandler, Running
 from pyacq_rpc.wire.messages import Request
 
 
@@ -45,8 +46,9 @@ class Worker:
         ended = False
         try:
             end = time.monotonic() + self.seconds
-            while time.monotonic() < end:
-                pass
+            while True:  # as in tests/test_loops_under_interrupts.py
+                if time.monotonic() >= end:
+                    break
             running.request = None
         except KeyboardInterrupt:
             running.request = None
@@ -104,3 +106,25 @@ def test_one_that_is_ignored_does_not_keep_the_request_from_ending():
     assert ended.wait(10)
     assert ignored.is_set()
     thread.join()
+
+
+class TestTheHandlerOfAnEventLoop:
+    def test_raises_in_a_request(self):
+        running, called = Running(), []
+        handler = InterruptHandler(running, lambda: called.append(1))
+        running.request = request(1)
+        with pytest.raises(KeyboardInterrupt):
+            handler(signal.SIGINT, None)
+        assert called == []
+
+    def test_raises_nothing_that_would_not_get_there(self):
+        running, called = Running(), []
+        handler = InterruptHandler(running, lambda: called.append(1), lambda: False)
+        running.request = request(1)
+        handler(signal.SIGINT, None)
+        assert called == [1]
+
+    def test_raises_nothing_elsewhere(self):
+        called = []
+        InterruptHandler(Running(), lambda: called.append(1))(signal.SIGINT, None)
+        assert called == [1]

@@ -111,17 +111,6 @@ def test_a_runtime_has_one_attachment_of_a_kind():
     assert current().attachment(Kind) is not old
 
 
-def test_servers_that_are_gone_are_forgotten():
-    from pyacq_rpc.peers.runtime import current
-
-    for _ in range(3):
-        server = start_background("short-lived")
-        RPCClient(server.address).ping()
-        assert len(current()._peers) == 1
-        server.close()
-        assert eventually(lambda: not current()._peers)
-
-
 def test_a_thread_that_ends_while_all_is_being_closed(monkeypatch):
     """Its descriptor is given back; the fixture would miss it."""
     runtime = pyacq_rpc.peers.runtime.current()

@@ -5,10 +5,11 @@ import gc
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 import zmq
-from conftest import eventually, open_descriptors, with_key
+from conftest import collected, eventually, open_descriptors, with_key
 from things import Thing
 
 import pyacq_rpc
@@ -95,7 +96,7 @@ class TestWire:
         frames = codec_named("msgpack").encode(request, lambda _: far)
         raw.send_multipart(frames)
         assert codec_named("msgpack").decode(raw.recv_multipart(), refuse).code == "stranger"
-        assert not any(client.address == far.address for client in server.runtime._open)
+        assert not any(client.address == far.address for client in server.runtime.links._open)
 
     def test_a_hello_after_goodbye_does_not_end_it(self, server, raw, client):
         """Over the direct road, on which none can be said."""
@@ -273,6 +274,38 @@ class TestClosing:
         client["server"].close(_sync="off")
         assert server.wait_closed(10)
 
+    def test_nothing_is_begun_once_it_was_asked_to_close(self, monkeypatch):
+        """Nor in a turn that has looked before: the handler of a signal asks at any moment."""
+        server = RPCServer()
+        thing = server["thing"] = Thing()
+        server.run_lazy()
+        connected, go, noted = threading.Event(), threading.Event(), threading.Event()
+
+        def use():
+            proxy = RPCClient(server.address)["thing"]
+            connected.set()
+            go.wait(10)
+            proxy.note(1, _sync="off")
+            noted.set()
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        while not connected.is_set():
+            server._read_and_process_one(0.01)
+        fill = server.listener.fill
+
+        def fill_and_close():
+            fill()
+            if server.listener.inbox.items:
+                server.close()
+
+        monkeypatch.setattr(server.listener, "fill", fill_and_close)
+        go.set()
+        assert noted.wait(10)
+        assert eventually(lambda: server.serve_ready() and server.listener.closed)
+        thread.join(10)
+        assert thing.log == []
+
     def test_close_of_a_lazy_server(self):
         server = RPCServer()
         server.run_lazy()
@@ -328,9 +361,10 @@ class TestDropped:
         server = RPCServer()
         listener = server.listener
         before = len(open_descriptors())
+        seen = weakref.ref(server)
         del server
-        gc.collect()
-        assert listener.closed
+        assert collected(seen)
+        assert eventually(lambda: listener.closed)
         assert len(open_descriptors()) < before
 
     def test_one_that_was_refused_by_its_thread(self):
@@ -346,8 +380,9 @@ class TestDropped:
         client = RPCClient(server.address)
         while not client.welcomed():
             server.serve_ready()
+        seen = weakref.ref(server)
         del server
-        gc.collect()
+        assert collected(seen)  # the I/O thread may still have it in hand
         with pytest.raises(ServerDisconnected, match="has closed"):
             client.ping()
 

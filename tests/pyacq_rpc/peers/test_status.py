@@ -43,6 +43,13 @@ class TestStatus:
         assert not future.done()
         node.kill()
 
+    def test_a_busy_one_lists_what_it_publishes(self, node, sleep):
+        node["shutter"] = 1
+        sleep(60, _sync="off")
+        assert eventually(lambda: node.client.status().state == "busy")
+        assert node.client.keys() == ["shutter"]
+        node.kill()
+
     def test_what_runs_within_something_else_comes_first(self, server, client):
         """The status is that of the innermost request, and then of the outer one again."""
         thing = server["thing"] = Thing()
@@ -79,6 +86,30 @@ class TestStatus:
         assert node.client.status(0.2) == ("busy", None, None)
         assert not node.client.disconnected()
         assert node.client.ping(timeout=20) == "pong"
+
+    def test_of_several_at_once(self, node, sleep, client):
+        future = sleep(60, _sync="async")
+        assert eventually(lambda: node.client.status().state == "busy")
+        closed = RPCClient("tcp://127.0.0.1:9")
+        closed.close()
+        clients = [client, closed, node.client]
+        assert [s.state for s in RPCClient.statuses(clients, 10)] == ["alive", "dead", "busy"]
+        assert RPCClient.statuses([]) == []
+        assert not future.done()
+        node.kill()
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be frozen here")
+    def test_several_that_are_frozen(self, node):
+        with ProcessSpawner() as other:
+            assert settled(other.client)
+            for frozen in (node, other):
+                frozen.proc.send_signal(signal.SIGSTOP)
+            try:
+                told = RPCClient.statuses([node.client, other.client], 0.2)
+                assert [status.state for status in told] == ["unresponsive"] * 2
+            finally:
+                for frozen in (node, other):
+                    frozen.proc.send_signal(signal.SIGCONT)
 
     @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be frozen here")
     def test_a_frozen_one_is_unresponsive_and_then_dead(self, node):
@@ -146,6 +177,51 @@ class TestInterrupt:
             future.result(10)
         thread.join(10)
         assert told == [True]
+
+    def test_only_the_call_that_is_meant(self, node, sleep):
+        client = node.client
+        first, second = (sleep(60, _sync="async") for _ in range(2))
+        assert eventually(lambda: client.status().doing == "time.sleep")
+        assert not client.interrupt(10, future=second)
+        assert not first.done()
+        assert client.interrupt(10, future=first)
+        with pytest.raises(RemoteCallException):
+            first.result(10)
+        assert not client.interrupt(10, future=first)
+        assert eventually(lambda: client.interrupt(10, future=second))
+        with pytest.raises(RemoteCallException):
+            second.result(10)
+
+    def test_not_that_of_another_client_of_the_process(self, node, sleep):
+        other = RPCClient(node.address)
+        other.ping()
+        first = sleep(60, _sync="async")
+        assert eventually(lambda: node.client.status().doing == "time.sleep")
+        others = [other.send("ping", sync="async") for _ in range(10)]
+        assert not any(other.interrupt(10, future=future) for future in others)
+        assert other.interrupt(10, future=first)  # anybody of this process may
+        with pytest.raises(RemoteCallException):
+            first.result(10)
+        other.close()
+
+    def test_one_within_which_another_is_carried_out(self, server, client):
+        """It is interrupted when that has ended, which is left alone."""
+        thing = server["thing"] = Thing()
+        there = client["thing"]
+        go_on = threading.Event()
+        outer = there.call(lambda: go_on.wait(60), _sync="async")
+        assert eventually(lambda: client.status(10).doing == "thing.call")
+        inner = there.wait(_sync="async")
+        assert eventually(lambda: client.status(10).doing == "thing.wait")
+        assert client.interrupt(10, future=outer)
+        assert not outer.done()
+        thing.gate.set()
+        assert inner.result(10) is True
+        with pytest.raises(RemoteCallException) as caught:
+            outer.result(10)
+        assert caught.value.type_name == "KeyboardInterrupt"
+        assert there.add(1, 2) == 3
+        go_on.set()
 
     def test_a_call_that_waits_for_another_server(self, server, client):
         server["thing"] = Thing()

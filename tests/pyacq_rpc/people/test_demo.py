@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import re
 import select
@@ -8,19 +8,22 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 from conftest import eventually
+from terminal import Terminal
 
-from pyacq_rpc.people import demo, demo_plot
+from pyacq_rpc import RPCServer, ServerDisconnected
+from pyacq_rpc.people import demo
 from pyacq_rpc.people.demo_nodes import History, Monitor
 from pyacq_rpc.people.demo_view import PlainView, Scene, in_units
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("rich")
-pytest.importorskip("matplotlib")
+if demo.missing_packages():
+    pytest.skip(f"there is no {demo.missing_packages()}", allow_module_level=True)
 
 
 def start(output, seconds: float) -> subprocess.Popen[str]:
@@ -39,17 +42,32 @@ def start(output, seconds: float) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, old)
 
 
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    while text not in seen:
+        assert select.select([process.stdout], [], [], 20)[0], seen
+        line = os.read(process.stdout.fileno(), 4096).decode()
+        assert line, seen
+        seen += line
+    return seen
+
+
+def has_qt(process: psutil.Process) -> bool:
+    return any("QtWidgets" in mapped.path for mapped in process.memory_maps())
+
+
 def is_png(path) -> bool:
     """Whether the file is a picture of the size that the demo draws."""
     data = path.read_bytes()
     width, height = struct.unpack(">II", data[16:24])
     whole = data.startswith(b"\x89PNG\r\n\x1a\n") and data.endswith(b"IEND\xaeB`\x82")
-    return whole and (width, height) == (1200, 900)
+    return whole and (width, height) == (1000, 750)
 
 
 class TestRun:
-    def test_it_ends_with_a_plot_and_leaves_nothing_else(self, tmp_path):
-        output = tmp_path / "plot.png"
+    def test_it_ends_with_a_picture_and_leaves_nothing_else(self, tmp_path):
+        output = tmp_path / "demo.png"
         process = start(output, 3)
         out, err = process.communicate(timeout=28)
         assert (process.returncode, err) == (0, ""), err
@@ -59,32 +77,96 @@ class TestRun:
         noticed = re.search(r"ServerDisconnected after ([\d.]+) ms: .* has died", out)
         assert noticed is not None, out
         assert float(noticed[1]) < 1000
-        assert "started the monitor again" in out
-        assert out.rstrip().endswith(f"Plot: {output}")
+        story = [
+            "says Pause: the monitor is paused, by the demo itself",
+            "says Resume: the monitor goes on",
+            "killed the monitor",
+            "started the monitor again",
+        ]
+        assert sorted(story, key=out.find) == story
+        assert all(what in out for what in story)
+        assert out.rstrip().endswith(f"Picture: {output}")
         assert "\x1b" not in out
 
-    @pytest.mark.parametrize("wait_for", ["two nodes", "monitor: dead", "monitor again"])
+    @pytest.mark.parametrize("wait_for", ["three nodes", "monitor: dead", "monitor again"])
     def test_ctrl_c_ends_it_cleanly(self, tmp_path, wait_for):
-        process = start(tmp_path / "plot.png", 6)
-        assert process.stdout is not None
-        seen = ""
-        while wait_for not in seen:
-            assert select.select([process.stdout], [], [], 20)[0], seen
-            line = os.read(process.stdout.fileno(), 4096).decode()
-            assert line, seen
-            seen += line
+        process = start(tmp_path / "demo.png", 6)
+        read_until(process, wait_for)
         nodes = psutil.Process(process.pid).children(recursive=True)
         assert nodes
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (130, "Interrupted.\n"), err
-        assert "Plot" not in out
+        assert "Picture" not in out
         assert list(tmp_path.iterdir()) == []
         assert eventually(lambda: not any(node.is_running() for node in nodes), 3.0)
 
+    def test_it_goes_on_when_its_gui_is_killed(self, tmp_path):
+        process = start(tmp_path / "demo.png", 4)
+        seen = read_until(process, "three nodes")
+        gui = next(
+            child for child in psutil.Process(process.pid).children(recursive=True) if has_qt(child)
+        )
+        gui.kill()
+        out, err = process.communicate(timeout=28)
+        assert process.returncode == 1
+        assert err == "There is no picture: the GUI process has ended with exit code -9\n"
+        assert f"the GUI, process {gui.pid}, has ended; the others go on" in seen + out
+        assert "started the monitor again" in out
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["monitor", "statistics"])
+    def test_it_ends_when_a_node_that_it_needs_is_killed(self, tmp_path, monkeypatch, capsys, name):
+        def kill() -> None:
+            assert eventually(lambda: shown and shown[0].scene.samples > 2, 25)
+            pid = next(node.pid for node in shown[0].scene.nodes if node.name == name)
+            psutil.Process(pid).kill()
+
+        def make(seconds: float) -> demo.Demo:
+            shown.append(original(seconds))
+            return shown[0]
+
+        shown, original = [], demo.Demo
+        monkeypatch.setattr(demo, "Demo", make)
+        user = threading.Thread(target=kill)
+        user.start()
+        assert demo.run(60, tmp_path / "demo.png") == 1
+        user.join(10)
+        assert f"The demo cannot go on: {name}" in capsys.readouterr().err
+
+    def test_closing_the_window_ends_it(self, tmp_path, capsys):
+        def close() -> None:
+            assert eventually(lambda: shown.scene.samples > 2, 25)
+            shown._gui.window.close(_sync="off")
+
+        with demo.Demo(60) as shown:
+            user = threading.Thread(target=close)
+            user.start()
+            shown.play()
+            user.join(10)
+            assert shown.save(tmp_path / "demo.png") == ""
+        assert is_png(tmp_path / "demo.png")
+        assert "the window was closed, so the demo ends" in capsys.readouterr().out
+
+    def test_the_space_bar_pauses_it_for_as_long_as_the_user_likes(self, tmp_path):
+        output = f"--output={tmp_path / 'demo.png'}"
+        command = [sys.executable, "-m", "pyacq_rpc", "demo", "--seconds=60", output]
+        with Terminal(command, {"TERM": "dumb"}) as terminal:
+            terminal.wait_for("the space bar pauses")
+            terminal.press(" ")
+            terminal.wait_for("the monitor is paused, by you")
+            for _ in range(2):
+                terminal.wait_for(r"\d s  monitor: paused")
+            terminal.press(" ")
+            terminal.wait_for("the monitor goes on, by you")
+            terminal.wait_for(r"\d s  CPU 0")
+            terminal.process.send_signal(signal.SIGINT)
+            terminal.wait_for("Interrupted")
+            assert terminal.process.wait(10) == 130
+
     def test_it_says_what_to_install(self, monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(demo, "missing_packages", lambda: ["rich"])
-        assert demo.run(1, tmp_path / "plot.png") == 1
+        assert demo.run(1, tmp_path / "demo.png") == 1
         assert capsys.readouterr().err == "The demo needs rich: pip install 'pyacq-rpc[demo]'\n"
         assert list(tmp_path.iterdir()) == []
 
@@ -102,7 +184,26 @@ class TestMonitor:
 
     def test_it_needs_a_server_to_run_its_timer(self):
         with pytest.raises(RuntimeError, match="thread of a server"):
-            Monitor().start(print, 0.1)
+            Monitor().start([print], 0.1)
+
+    def test_it_gives_to_all_that_are_still_there(self):
+        got = []
+
+        def gone(sample, **_):
+            got.append("gone")
+            raise ServerDisconnected("the one that looks at it has died")
+
+        def look(sample, **_):
+            got.append(len(sample))
+            if len(got) > 3:
+                server.close()
+
+        monitor = Monitor()
+        with contextlib.closing(RPCServer()) as server:
+            server.timers.once(0.001, lambda: monitor.start([gone, look], 0.01))
+            server.run_forever()
+        size = 1 + len(monitor.signals())
+        assert got == ["gone", size, size, size]
 
 
 class TestHistory:
@@ -116,39 +217,6 @@ class TestHistory:
         mean, std, largest = history.summary()[:, 0]
         assert (mean, largest) == (3.0, 6.0)
         assert std == pytest.approx(np.std([1, 2, 6]))
-
-    def test_smoothing_averages_within_the_width_and_not_over_a_gap(self):
-        history = History()
-        for time_, value in ((0.0, 1.0), (0.1, 3.0), (5.0, 10.0), (5.1, 20.0)):
-            history.append(np.array([time_, value]))
-        samples, smooth = history.curves(0.5)
-        np.testing.assert_array_equal(samples, history.samples())
-        np.testing.assert_array_equal(smooth[:, 0], samples[:, 0])
-        np.testing.assert_allclose(smooth[:, 1], [2.0, 2.0, 15.0, 15.0])
-
-
-@pytest.fixture(scope="class")
-def fonts() -> None:
-    """Have matplotlib open its fonts, which it then keeps open, before a test counts."""
-    from matplotlib.figure import Figure
-
-    figure = Figure()
-    figure.text(0, 0, "text")
-    figure.savefig(io.BytesIO())
-
-
-@pytest.mark.usefixtures("fonts")
-class TestPlot:
-    @pytest.mark.parametrize("cores", [1, 2, 64])
-    def test_it_draws_machines_of_all_sizes(self, tmp_path, cores):
-        signals = [(f"CPU {core}", "%") for core in range(cores)]
-        signals += [("memory", "B"), ("received", "B/s"), ("sent", "B/s")]
-        times = 1e9 + np.concatenate([np.arange(0, 4, 0.1), np.arange(6, 10, 0.1)])
-        samples = np.zeros((len(times), 1 + len(signals)))  # a network that is not used, too
-        samples[:, 0] = times
-        outage = demo_plot.Outage(1e9 + 4, 1e9 + 5.9, 0.0015)
-        demo_plot.draw(tmp_path / "plot.png", signals, samples, samples, outage)
-        assert is_png(tmp_path / "plot.png")
 
 
 class TestPlainView:

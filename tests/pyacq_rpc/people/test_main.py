@@ -6,7 +6,9 @@ import sys
 import pytest
 
 import pyacq_rpc
+from pyacq_rpc import ServerDisconnected
 from pyacq_rpc.__main__ import main
+from pyacq_rpc.people.failing import CommandError
 
 
 def refuse(capsys, *argv: str) -> str:
@@ -58,7 +60,28 @@ def test_ctrl_c_is_an_exit_code_and_no_traceback(monkeypatch, capsys):
 def test_the_command_line_itself_imports_nothing_heavy():
     code = (
         "import sys, pyacq_rpc.__main__, pyacq_rpc.people.demo;"
-        "print(*{'numpy', 'rich', 'matplotlib', 'IPython'} & set(sys.modules))"
+        "print(*{'numpy', 'rich', 'pyqtgraph', 'qtpy', 'IPython'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_help_imports_nothing_slow():
+    slow = {"asyncio", "ctypes", "psutil", "spawner", "subprocess", "tempfile"}
+    code = (
+        "import sys, zmq, msgpack; before = set(sys.modules)\n"
+        "from pyacq_rpc.people.commands import make_parser; make_parser()\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(run.stdout.split()) & slow
+
+
+@pytest.mark.parametrize("error", [CommandError("no such thing"), ServerDisconnected("gone")])
+def test_what_cannot_be_done_is_one_sentence(monkeypatch, capsys, error):
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("pyacq_rpc.people.demo.run", fail)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == f"pyacq-rpc demo: {error}\n"

@@ -11,6 +11,7 @@ from pyacq_rpc.session.dispatch import Dispatcher, UserError
 from pyacq_rpc.session.leases import ObjectTable
 from pyacq_rpc.session.policy import Trusted
 from pyacq_rpc.session.special import SPECIAL
+from pyacq_rpc.session.stats import ServerStats
 from pyacq_rpc.wire.messages import ACTIONS, Target
 
 
@@ -85,8 +86,11 @@ class Site:
     def status(self):
         return {"doing": None}
 
-    def interrupt(self):
-        return False
+    def stats(self):
+        return ServerStats(*range(len(ServerStats._fields)))
+
+    def interrupt(self, only=None):
+        return only
 
     def run(self, action, **options):
         assert options.keys() == ACTIONS[action].keys()
@@ -105,6 +109,10 @@ def site():
 class TestActions:
     def test_a_call(self, site):
         assert site.call("expose", args=[2], kwargs={"gain": 3}) == 6
+
+    def test_a_notification(self, site):
+        target = Target(site.ref, ["expose"])
+        assert site.run("notify", obj=target, args=[2, "more", "than it takes"]) == 2
 
     def test_a_deferred_chain(self, site):
         assert site.call("lens", "zoom") == 50
@@ -125,6 +133,7 @@ class TestActions:
             ("get_obj", lambda ref: {"obj": Target(ref, [])}),
             ("call_obj", lambda ref: {"obj": Target(ref, ["expose"]), "args": [5], "kwargs": {}}),
             ("call_obj", lambda ref: {"obj": Target(ref, ["__dir__"]), "args": [], "kwargs": {}}),
+            ("notify", lambda ref: {"obj": Target(ref, ["expose"]), "args": [5]}),
             ("delete", lambda ref: {"obj_id": "", "ref_id": ref}),
         ],
     )
@@ -156,7 +165,11 @@ class TestActions:
         assert site.run("close") is True
         assert site.closed == 1
         assert site.run("status") == {"doing": None}
-        assert site.run("interrupt") is False
+        assert site.run("stats") == site.stats()._asdict()
+        assert site.run("interrupt", request=None) is None
+        assert site.run("interrupt", request=7) == ("A", 7)
+        site.dispatcher.names["camera"] = site.camera
+        assert site.run("names") == ["camera"]
 
     @pytest.mark.parametrize(
         ("action", "options", "words"),
@@ -357,6 +370,7 @@ class TestNothingIsForgotten:
     def options(self, action, ref):
         """What an action could be asked with, whatever it is."""
         values = {Target: Target(ref, []), list: [], dict: {}, str: ref, object: None}
+        values.update({int: 1, bool: False})
         return {name: values[types[0]] for name, types in ACTIONS[action].items()}
 
     @pytest.mark.parametrize("action", ACTIONS)

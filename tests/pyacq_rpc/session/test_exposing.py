@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from pyacq_rpc import expose
+from pyacq_rpc.session import exposing
 from pyacq_rpc.session.exposing import (
     is_marked,
     is_method,
@@ -307,6 +308,22 @@ def test_nor_are_values_that_can_be_called_as_well():
         value = Value()
 
     assert not is_method(Site, "value")
+
+
+def test_nor_are_signals(monkeypatch):
+    class Signal:
+        def __get__(self, obj, cls):
+            return print
+
+        def __call__(self):
+            pass
+
+    class Site:
+        changed = Signal()
+
+    assert is_method(Site, "changed")
+    monkeypatch.setattr(exposing, "SIGNALS", {Signal})
+    assert not is_method(Site, "changed")
 
 
 def test_functions_of_classes_are_told_from_others():

@@ -8,7 +8,10 @@ import pickle
 import numpy as np
 import pytest
 
-from pyacq_rpc.session.proxy import NO_TIMEOUT_GIVEN, Lease, ObjectProxy
+from pyacq_rpc.session.forwarding import SpecialMethods
+from pyacq_rpc.session.iterating import Iterating
+from pyacq_rpc.session.options import NO_TIMEOUT_GIVEN
+from pyacq_rpc.session.proxy import Lease, ObjectProxy
 from pyacq_rpc.session.special import BINARY, COMPARISONS, INPLACE, SPECIAL
 from pyacq_rpc.wire.messages import Reference, Target
 
@@ -43,10 +46,10 @@ class Wire:
     def client(self):
         return self
 
-    def request(self, action, opts, return_type, sync, timeout, holding):
+    def request(self, action, opts, return_type, sync, timeout, about):
         self.sent.append((action, opts))
         self.modes.append((sync, return_type, timeout))
-        self.held.append(holding)
+        self.held.append(about._lease)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -158,7 +161,7 @@ class TestOptions:
         for convert, answer in ((len, 3), (int, 3), (bool, True)):
             wire.answer = answer
             assert convert(proxy) == answer
-        assert wire.modes == [("sync", "auto", NO_TIMEOUT_GIVEN)] * 3
+        assert wire.modes == [("now", "auto", NO_TIMEOUT_GIVEN)] * 3
 
 
 class TestAssignments:
@@ -195,7 +198,7 @@ class TestAssignments:
     def test_they_wait_for_errors_since_nobody_gets_the_future(self, proxy, wire):
         proxy._set_proxy_options(sync="async")
         self.assign(proxy)
-        assert [sync for sync, _, _ in wire.modes] == ["sync"] * 4
+        assert [sync for sync, _, _ in wire.modes] == ["now"] * 4
 
     def test_they_do_not_wait_if_told_so(self, proxy, wire):
         proxy._set_proxy_options(sync="off")
@@ -231,7 +234,6 @@ class TestQuestions:
             "__array_struct__",
             "__array_function__",
             "__wrapped__",
-            "__signature__",
             "__dict__",
             "__unlisted__",
             "__fspath__",
@@ -300,6 +302,14 @@ class TestLocal:
                 pickle.dumps(proxy, protocol)
         assert wire.sent == []
 
+    def test_deriving_a_class_says_what_to_do(self, proxy, wire):
+        with pytest.raises(TypeError, match=r"cannot be derived from <ObjectProxy .*_import"):
+
+            class Derived(proxy):
+                pass
+
+        assert wire.sent == []
+
     def test_inspecting_ends(self, proxy, wire):
         assert inspect.unwrap(proxy) is proxy
         assert not inspect.isclass(proxy)
@@ -308,8 +318,9 @@ class TestLocal:
         assert not inspect.isawaitable(proxy)
         assert wire.sent == []
 
-    def test_its_own_help(self, proxy, wire):
-        assert inspect.getdoc(proxy).startswith("An object of another thread")
+    def test_its_own_help(self, wire):
+        assert inspect.getdoc(ObjectProxy).startswith("An object of another thread")
+        assert next(iter(inspect.signature(ObjectProxy).parameters)) == "reference"
         assert wire.sent == []
 
 
@@ -382,14 +393,6 @@ class TestOperators:
         assert run(proxy) == answer
         assert wire.special == sent
 
-    def test_iterating_asks_for_a_proxy_of_the_iterator(self, proxy, wire):
-        wire.answer = iter([1])
-        assert [item for item in proxy.a] == [1]  # noqa: C416  # list() asks for the length too
-        wire.answer = iter([1])
-        assert list(reversed(proxy.a)) == [1]
-        assert wire.sent == [call("a", "__iter__"), call("a", "__reversed__")]
-        assert wire.modes == [("sync", "proxy", NO_TIMEOUT_GIVEN)] * 2
-
     def test_a_numpy_array_leaves_it_to_the_proxy(self, proxy, wire):
         for left in (np.arange(3), np.float64(1.5), np.zeros(())):
             left + proxy
@@ -427,10 +430,13 @@ class TestOperators:
         assert failure[2] == "KeyError"
 
     def test_the_owner_knows_every_special_method_that_is_forwarded(self):
-        local = {"copy", "deepcopy", "hash", "repr", "reduce_ex", "init", "getattr", "call", "new"}
+        local = {"copy", "deepcopy", "hash", "repr", "reduce_ex", "mro_entries"}
+        local |= {"init", "getattr", "call", "new"}
+        local |= {"aiter"}  # as for `iter`
         forwarded = {
             name
-            for name, member in vars(ObjectProxy).items()
+            for owner in (SpecialMethods, Iterating, ObjectProxy)
+            for name, member in vars(owner).items()
             if name.startswith("__") and callable(member)
         }
         # Comparisons that are asked once are sent by owners, not by proxies.

@@ -108,7 +108,7 @@ def unmarked():
 
 
 class TestServer:
-    @pytest.mark.parametrize("access", ["get_item", "ping", "time", "value"])
+    @pytest.mark.parametrize("access", ["get_item", "names", "ping", "time", "value"])
     def test_what_is_always_granted(self, access):
         assert is_granted(Service(), access, None, "name")
 

@@ -37,6 +37,23 @@ def test_a_client_that_shows_its_token_is_accepted(listener):
     theirs.close()
 
 
+def test_a_client_for_which_there_is_no_descriptor_is_accepted_when_there_is_one(listener):
+    resource = pytest.importorskip("resource")
+    token = listener.expect()
+    theirs = connect_direct(listener.path, token)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            listener.accept(token)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    ours = listener.accept(token)
+    assert ours is not None
+    ours.close()
+    theirs.close()
+
+
 def test_clients_that_come_at_once_are_told_apart(listener):
     tokens = [listener.expect() for _ in range(120)]
     theirs = [connect_direct(listener.path, token) for token in tokens]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 import zmq
 from conftest import eventually
@@ -42,6 +44,24 @@ def test_it_tells_whose_connection_has_gone(context, tmp_path, address):
     dealers[0].close(linger=0)
     monitor.close()
     router.close()
+
+
+def test_it_tells_whether_somebody_has_accepted(context):
+    """Who has accepted may be kept from all else by what it does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dealer = new_dealer(context)
+        monitor = Monitor(dealer)
+
+        def is_accepted():
+            monitor.events()
+            return monitor.accepted
+
+        assert not is_accepted()
+        connect(dealer, f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        assert eventually(is_accepted)
+    assert eventually(lambda: not is_accepted())
+    monitor.close()
+    dealer.close(linger=0)
 
 
 def test_inproc_has_no_descriptors(context):

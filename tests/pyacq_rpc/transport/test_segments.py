@@ -98,3 +98,13 @@ def test_memory_that_can_be_taken_away_is_not_mapped(pool):
     os.close(fd)
     with pytest.raises(ValueError, match="may become shorter"):
         map_segment(pool.put(memoryview(b"x")).fd, 1_000_000)
+
+
+def test_what_to_do_where_there_is_no_descriptor_for_it(pool, monkeypatch):
+    def refuse(*args, **options):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(segments, "Mapping", refuse)
+    segment = pool.put(memoryview(b"hello"))
+    with pytest.raises(OSError, match=r"Too many open files; .* \(see 'ulimit -n'\)"):
+        map_segment(segment.fd, 5)

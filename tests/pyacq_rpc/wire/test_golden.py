@@ -63,6 +63,37 @@ MESSAGES: list[tuple[Message, str, str]] = [
         '[2,1,"call_obj","auto",{"obj":["ref","a","b"],"args":[1],"kwargs":{"x":2}}]',
     ),
     (
+        Request(
+            3,
+            "call_obj",
+            "auto",
+            {"obj": Target("ref", ["shoot", "__describe__"]), "args": [], "kwargs": {}},
+        ),
+        (
+            "950203a863616c6c5f6f626aa46175746f83a36f626a93a3726566a573686f6f74ac5f5f64657363"
+            "726962655f5fa46172677390a66b776172677380"
+        ),
+        '[2,3,"call_obj","auto",{"obj":["ref","shoot","__describe__"],"args":[],"kwargs":{}}]',
+    ),
+    (
+        Result(
+            3,
+            {
+                "type": "method",
+                "doc": "Take.",
+                "signature": [[["s", 1, None, "float"], ["n", 3, ["value", 1], None]], None],
+            },
+        ),
+        (
+            "93030383a474797065a66d6574686f64a3646f63a554616b652ea97369676e6174757265929294a1"
+            "7301c0a5666c6f617494a16e0392a576616c756501c0c0"
+        ),
+        (
+            '[3,3,{"type":"method","doc":"Take.",'
+            '"signature":[[["s",1,null,"float"],["n",3,["value",1],null]],null]}]'
+        ),
+    ),
+    (
         Request(2, "get_obj", "value", {"obj": Target("@name", [])}),
         "950202a76765745f6f626aa576616c756581a36f626a91a5406e616d65",
         '[2,2,"get_obj","value",{"obj":["@name"]}]',
@@ -106,6 +137,59 @@ MESSAGES: list[tuple[Message, str, str]] = [
         Request(10, "close", "auto", {}),
         "95020aa5636c6f7365a46175746f80",
         '[2,10,"close","auto",{}]',
+    ),
+    (
+        Request(11, "ping", "off", {}, {"traceparent": "00-1-2-01", "user": "é"}),
+        (
+            "96020ba470696e67a36f66668082ab7472616365706172656e74a930302d312d322d3031a475736572"
+            "a2c3a9"
+        ),
+        '[2,11,"ping","off",{},{"traceparent":"00-1-2-01","user":"\\u00e9"}]',
+    ),
+    (
+        Request(
+            12,
+            "call_obj",
+            "auto",
+            {"obj": Target("ref", ["a"]), "args": [1], "kwargs": {}},
+            {"a": "b"},
+        ),
+        (
+            "96020ca863616c6c5f6f626aa46175746f83a36f626a92a3726566a161a46172677391"
+            "01a66b776172677380"
+            "81a161a162"
+        ),
+        '[2,12,"call_obj","auto",{"obj":["ref","a"],"args":[1],"kwargs":{}},{"a":"b"}]',
+    ),
+    (
+        Request(13, "stats", "auto", {}),
+        "95020da57374617473a46175746f80",
+        '[2,13,"stats","auto",{}]',
+    ),
+    (
+        Request(14, "names", "auto", {}),
+        "95020ea56e616d6573a46175746f80",
+        '[2,14,"names","auto",{}]',
+    ),
+    (
+        Request(15, "iterate", "auto", {"obj": Target("r", ["a"]), "backwards": False, "room": 9}),
+        "95020fa769746572617465a46175746f83a36f626a92a172a161a96261636b7761726473c2a4726f6f6d09",
+        '[2,15,"iterate","auto",{"obj":["r","a"],"backwards":false,"room":9}]',
+    ),
+    (
+        Request(16, "fetch", "value", {"obj": Target("r", []), "at": 300, "room": 100}),
+        "950210a56665746368a576616c756583a36f626a91a172a26174cd012ca4726f6f6d64",
+        '[2,16,"fetch","value",{"obj":["r"],"at":300,"room":100}]',
+    ),
+    (
+        Request(17, "batch", "auto", {"requests": [[b"x"]], "unread": [5]}),
+        "950211a56261746368a46175746f82a872657175657374739191c40178a6756e726561649105",
+        '[2,17,"batch","auto",{"requests":[[{"$bytes":["eA=="]}]],"unread":[5]}]',
+    ),
+    (
+        Request(18, "interrupt", "auto", {"request": 7}),
+        "950212a9696e74657272757074a46175746f81a77265717565737407",
+        '[2,18,"interrupt","auto",{"request":7}]',
     ),
     (
         Result(300, [None, False, -1, 1.5, "é"]),
@@ -383,6 +467,16 @@ def test_a_buffer():
     assert head.hex() == "93030192c7001101"
     assert frame == data
     assert MsgpackCodec().decode([head, data], refuse).value == data
+
+
+def test_a_packing_makes_the_bytes_of_the_whole():
+    items = [1, "é", (2, [3]), {"a": {4}}, 2**64, np.arange(3, dtype="<i2")]
+    for codec in (MsgpackCodec(), JsonCodec()):
+        for rest in ([True], [False, "", Reference("a", "r", "s.1", "t", [], "")]):
+            packing = codec.packing(refuse)
+            for item in items:
+                packing.add(item)
+            assert packing.finish(300, rest) == codec.encode(Result(300, [items, *rest]), refuse)
 
 
 def test_every_kind_and_every_tag_is_here():

@@ -25,17 +25,23 @@ from pyacq_rpc.wire.messages import (
 
 OPTIONS = {
     "call_obj": {"obj": Target("r", ["a"]), "args": [1], "kwargs": {"x": 1}},
+    "notify": {"obj": Target("r", ["a"]), "args": [1]},
     "get_obj": {"obj": Target("@name", [])},
     "get_item": {"name": "n"},
     "set_item": {"name": "n", "value": None},
     "delete": {"obj_id": "s.1", "ref_id": "r"},
     "import": {"module": "os"},
     "transfer": {"obj": 1},
+    "iterate": {"obj": Target("r", []), "backwards": False, "room": 100},
+    "fetch": {"obj": Target("r", []), "at": 0, "room": 100},
+    "batch": {"requests": [[b"x"]], "unread": [1]},
     "ping": {},
     "time": {},
     "close": {},
     "status": {},
-    "interrupt": {},
+    "stats": {},
+    "interrupt": {"request": None},
+    "names": {},
 }
 MESSAGES = [
     Hello(1, "peer", {}),
@@ -82,13 +88,48 @@ def test_every_action_is_tried_here():
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 @pytest.mark.parametrize("wrong", [b"", 1.5, True, (), ...], ids=repr)
 def test_a_field_of_another_type_breaks_the_protocol(message, wrong):
-    for place in range(1, len(message) + 1):
+    for place in range(1, len(as_read(message))):
         fields = as_read(message)
         if isinstance(message, Result) and place == 2:
             continue
         fields[place] = wrong
         with pytest.raises(ProtocolError):
             parse(fields)
+
+
+class TestTheContextOfARequest:
+    @staticmethod
+    def fields(context, options=None):
+        return [2, 7, "ping", "auto", {} if options is None else options, context]
+
+    def test_it_is_the_last_field(self):
+        request = Request(7, "ping", "auto", {}, {"traceparent": "00-1-2-01"})
+        assert pack_fields(request) == self.fields({"traceparent": "00-1-2-01"})
+        assert parse(pack_fields(request)) == request
+
+    @pytest.mark.parametrize("nothing", [None, {}])
+    def test_none_is_left_out(self, nothing):
+        assert pack_fields(Request(7, "ping", "auto", {}, nothing)) == [2, 7, "ping", "auto", {}]
+        assert parse([2, 7, "ping", "auto", {}]).context is None
+
+    def test_an_empty_one_is_fine(self):
+        assert parse(self.fields({})).context == {}
+
+    @pytest.mark.parametrize("wrong", [None, [], "text", 1, {"a": 1}, {1: "a"}, {"a": None}])
+    def test_another_type_breaks_the_protocol(self, wrong):
+        with pytest.raises(ProtocolError) as caught:
+            parse(self.fields(wrong))
+        assert caught.value.request_id == 7
+
+    def test_what_else_is_wrong_is_told(self):
+        with pytest.raises(ProtocolError, match=r"Request\.id may not be of type str"):
+            parse([2, "7", "ping", "auto", {}, {}])
+        with pytest.raises(ProtocolError, match="takes the options"):
+            parse(self.fields({}, {"more": 1}))
+
+    def test_nothing_comes_after_it(self):
+        with pytest.raises(ProtocolError):
+            parse([*self.fields({}), None])
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 
 import pytest
@@ -134,6 +137,80 @@ def test_a_missing_package_says_what_to_install():
     types = TypeRegistry({"imaginary": "pyacq_rpc.wire.imaginary_types"})
     with pytest.raises(SerializationError, match=r"pip install pyacq-rpc\[imaginary\]"):
         types.decode("imaginary.thing", None)
+
+
+def test_a_missing_package_has_its_own_travel_by_proxy():
+    """Somebody else's program has it, but not what we need to handle it."""
+    types = TypeRegistry()
+    types.add_plugin("pyacq_rpc.wire.imaginary_types", "imaginary", [Fraction.__module__])
+    assert types.find(Fraction) is None
+    with pytest.raises(SerializationError, match=r"pip install pyacq-rpc\[imaginary\]"):
+        types.decode("fractions.Fraction", None)
+
+
+class TestWhatWasFoundBefore:
+    """It is kept, since most classes have no entry and come again and again."""
+
+    def test_is_forgotten_when_a_type_is_registered(self, types):
+        assert types.find(Decimal) is None
+        types.register(Decimal, "decimal", str, Decimal)
+        assert types.find(Decimal).name == "decimal"
+        types.unregister(Decimal)
+        assert types.find(Decimal) is None
+
+    def test_is_forgotten_when_a_base_is_registered(self, types):
+        class Price(Decimal):
+            pass
+
+        assert types.find(Price) is None
+        types.register(Decimal, "decimal", str, Decimal, subclasses=True)
+        assert types.find(Price).name == "decimal"
+
+    def test_does_not_keep_a_class(self, types):
+        class Local:
+            pass
+
+        assert types.find(Local) is None
+        there = weakref.ref(Local)
+        del Local
+        gc.collect()
+        assert there() is None
+
+
+class TestKinds:
+    @pytest.fixture
+    def kinds(self, types):
+        self.asked = []
+
+        def belongs(cls):
+            self.asked.append(cls)
+            return issubclass(cls, Enum)
+
+        types.register_kind(belongs, "enum", lambda member: member.name, str)
+        return types
+
+    def test_a_function_tells_what_belongs_to_one(self, codec, kinds):
+        class Colour(Enum):
+            RED = 1
+
+        assert through(codec, [Colour.RED, Colour.RED]) == ["RED", "RED"]
+        assert through(codec, Decimal(1)) == through(codec, Decimal(1)) == REFERENCE
+        assert self.asked == [Colour, Decimal]
+
+    def test_a_registered_class_goes_first(self, codec, kinds):
+        class Colour(Enum):
+            RED = 1
+
+        kinds.register(Colour, "colour", lambda member: member.value, lambda value: value)
+        assert through(codec, Colour.RED) == 1
+
+
+def test_a_type_that_is_sent_as_another_one(codec, types):
+    types.send_as(Decimal, "fraction", lambda decimal: decimal.as_integer_ratio())
+    assert through(codec, Decimal("0.25")) == Fraction(1, 4)
+    types.unregister(Decimal)
+    assert through(codec, Decimal("0.25")) == REFERENCE
+    assert through(codec, Fraction(1, 4)) == Fraction(1, 4)
 
 
 def test_a_peer_cannot_have_a_module_imported():

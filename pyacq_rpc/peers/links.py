@@ -1,0 +1,200 @@
+"""The servers that this process knows: the way to each, its clients of them, and their end."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from ..errors import ServerDisconnected
+from .peer_name import PeerName
+from .runtime import current
+
+if TYPE_CHECKING:
+    from ..session.proxy import Client
+    from ..wire.messages import Message
+    from .channel import Channel
+    from .client import RPCClient
+    from .runtime import Runtime
+
+__all__ = ["Links", "ServerLink"]
+
+
+class ServerLink:
+    """The way from this process to one incarnation of a server.
+
+    Proxies hold on to it. When the incarnation is known to be gone, so is
+    every proxy of it, even if another server listens at the address by then.
+    """
+
+    __slots__ = ("__weakref__", "_address", "gone", "name", "server_id")
+
+    def __init__(self, address: str, server_id: str) -> None:
+        self._address = address
+        self.server_id = server_id
+        self.gone = False
+        self.name: str | None = None  # what the server calls itself, once it has told
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        return self._address
+
+    def describe(self) -> str:
+        """Return what the server is called in messages."""
+        return f"{self.name} ({self._address})" if self.name else f"the server at {self._address}"
+
+    def client(self) -> Client:
+        """Return the current thread's client of this server.
+
+        Raises
+        ------
+        ServerDisconnected
+            If this incarnation is known to be gone.
+        """
+        runtime = current()  # after a fork, the child's own
+        thread = runtime.thread()
+        server = thread.server
+        if server is not None and server.server_id == self.server_id:
+            return server.local()
+        if self.gone:
+            raise ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
+        client = thread.clients.get(self._address)
+        if client is None or client.channel.closed:
+            return runtime.client_at(self._address)
+        return client
+
+
+class Links:
+    """The ways from one process to servers.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Its lock is taken here, too, and not another one: whoever holds either may come to need
+        the other at any time, by way of a collection.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._links: weakref.WeakValueDictionary[tuple[str, str], ServerLink] = (
+            weakref.WeakValueDictionary()
+        )
+        self._peers: dict[str, PeerName] = {}
+        self._open: weakref.WeakSet[RPCClient] = weakref.WeakSet()
+
+    # -- what is known of a server ----------------------------------------------
+
+    def link(self, address: str, server_id: str, greeted: bool = False) -> ServerLink:
+        """Return the one link to this incarnation of a server.
+
+        If it has just `greeted` this process it is alive, though it may have been taken for
+        dead when the way to it was cut. Proxies from before have lost their leases then, and
+        keep the link that says so.
+        """
+        key = (address, server_id)
+        with self._runtime.lock:
+            link = self._links.get(key)
+            if link is None or (greeted and link.gone):
+                link = self._links[key] = ServerLink(address, server_id)
+            return link
+
+    def peer_name(self, address: str) -> PeerName:
+        """Return what this process calls itself towards the server there.
+
+        All its threads do, since they share their leases. No two servers are
+        told the same, so that none can pose as us to another.
+        """
+        with self._runtime.lock:
+            name = self._peers.get(address)
+            if name is None:
+                name = self._peers[address] = PeerName()
+            return name
+
+    # -- clients -----------------------------------------------------------------
+
+    def opened(self, client: RPCClient) -> None:
+        """Remember a client, which has to be closed at exit."""
+        with self._runtime.lock:
+            self._open.add(client)
+
+    def note(self, address: str, name: PeerName, message: Message) -> None:
+        """Send a message over any channel by which that server knows us so.
+
+        If there is none, the server has forgotten what it kept for that name, or soon will.
+        """
+        with self._runtime.lock:
+            clients = list(self._open)
+        for client in clients:
+            channel = client.channel
+            if client.address == address and channel.name is name and not channel.closed:
+                channel.note(message)
+                return
+
+    def close_clients(self) -> None:
+        """Close all clients."""
+        for client in list(self._open):
+            client.close()
+
+    def abandon(self) -> None:
+        """In the child of a fork: let go of what is the parent's."""
+        for client in list(self._open):
+            client.channel.abandon()
+
+    # -- the end of a server -------------------------------------------------------
+
+    def server_gone(self, channel: Channel, server_id: str, dismissed: bool) -> list[Channel]:
+        """Note that an incarnation of a server is gone.
+
+        Parameters
+        ----------
+        channel : Channel
+            What was the connection to it.
+        server_id : str
+        dismissed : bool
+            Whether the server has ended that one itself. It tells all whose it ends.
+
+        Returns
+        -------
+        list of Channel
+            What has to be lost along with that one. Nobody is given those any more.
+        """
+        address, name = channel.address, channel.name
+        with self._runtime.lock:
+            if server_id in name.lost:
+                return []  # and it may have greeted us again by now
+            self.link(address, server_id).gone = True
+            others = [
+                client
+                for client in self._open
+                if client.channel.name is name
+                and client.channel is not channel
+                and not client.closed()
+            ]
+            if not (dismissed and others) and self._peers.get(address) is name:
+                del self._peers[address]  # the next one there may know us by another name
+            if dismissed:
+                return []
+            name.lost.add(server_id)
+            others = [client for client in others if client.server_id == server_id]
+        for client in others:
+            client.leave_thread()
+        return [client.channel for client in others]
+
+    def server_ended(self, link: ServerLink) -> None:
+        """An incarnation of a server is known to have ended: tell its clients."""
+        link.gone = True
+        for client in self._clients_of(link):
+            client.channel.lose("has ended")
+        late = self._runtime.thread().clients.get(link.address)
+        if late is not None and not late.welcomed() and not late.has_pending():
+            late.close()  # made too late for that server ever to answer
+
+    def server_closed(self, link: ServerLink) -> None:
+        """A server of this process has closed; its clients are about to hear of it."""
+        link.gone = True
+        for client in self._clients_of(link):
+            client.channel.server_closed()
+
+    def _clients_of(self, link: ServerLink) -> list[RPCClient]:
+        with self._runtime.lock:
+            return [client for client in self._open if client.server_id == link.server_id]

@@ -1,0 +1,115 @@
+"""Nodes whose main thread has an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import pytest
+from conftest import eventually
+
+from pyacq_rpc import AsyncClient, RemoteCallException, ServerDisconnected
+from spawner import NodeTemplate, ProcessSpawner
+
+NAPS = """
+import asyncio, time
+ended = []
+async def nap(seconds):
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        ended.append(seconds)
+        with open({path!r}, "a") as file:
+            print("cancelled", seconds, file=file)
+        raise
+    return seconds
+def busy(seconds):
+    time.sleep(seconds)
+"""
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Where its coroutines write that they were cancelled."""
+    return tmp_path / "told"
+
+
+@pytest.fixture
+def node(tmp_path, told, monkeypatch):
+    """A node that has imported coroutines."""
+    (tmp_path / "naps.py").write_text(NAPS.format(path=str(told)))
+    monkeypatch.syspath_prepend(tmp_path)
+    with ProcessSpawner(name="naps", asyncio=True) as node:
+        yield node
+        node.kill()
+
+
+def test_imported_coroutines_just_work(node):
+    nap = node._import("naps").nap
+    assert nap(0.01) == 0.01
+    begin = time.monotonic()
+    assert [f.result(20) for f in [nap(0.3, _sync="async") for _ in range(50)]] == [0.3] * 50
+    assert time.monotonic() - begin < 10
+    assert node._import("asyncio").sleep(0, "done") == "done"
+
+
+def test_they_are_awaited_from_here(node):
+    async def main():
+        async with AsyncClient(node.address) as client:
+            nap = (await client._import("naps")).nap
+            assert await asyncio.gather(nap(0.1), nap(0.05)) == [0.1, 0.05]
+
+    asyncio.run(main())
+
+
+def test_stopping_waits_for_none_that_would_not_end(node, told):
+    future = node._import("naps").nap(60, _sync="async")
+    assert eventually(lambda: node.client.status().doing == "naps.nap")
+    begin = time.monotonic()
+    node.stop(timeout=4)
+    assert time.monotonic() - begin < 20
+    with pytest.raises(ServerDisconnected):
+        future.result(10)
+    assert told.read_text() == "cancelled 60\n"
+
+
+def test_a_signal_ends_what_waits_and_what_runs(node, told):
+    naps = node._import("naps")
+    naps.nap(60, _sync="off")
+    naps.busy(60, _sync="off")
+    assert eventually(lambda: node.client.status().doing == "naps.busy")
+    node.proc.send_signal(signal.SIGTERM)
+    assert node.wait(20) == 128 + signal.SIGTERM
+    assert told.read_text() == "cancelled 60\n"
+
+
+def test_ctrl_c_ends_an_idle_one(node, told):
+    node._import("naps").nap(60, _sync="off")
+    assert eventually(lambda: node.client.status().doing == "naps.nap")
+    node.proc.send_signal(signal.SIGINT)
+    node.wait(20)
+    assert told.read_text() == "cancelled 60\n"
+
+
+def test_a_sleep_is_interrupted(node):
+    busy = node._import("naps").busy(60, _sync="async")
+    assert eventually(lambda: node.client.status().doing == "naps.busy")
+    assert node.client.interrupt()
+    with pytest.raises(RemoteCallException) as caught:
+        busy.result(10)
+    assert caught.value.type_name == "KeyboardInterrupt"
+    assert node._import("naps").nap(0.01) == 0.01
+
+
+def test_a_node_has_one_event_loop():
+    with pytest.raises(ValueError, match="one event loop"):
+        ProcessSpawner(qt=True, asyncio=True)
+
+
+def test_it_is_forked_from_a_template():
+    with (
+        NodeTemplate(preload=["asyncio"]) as template,
+        ProcessSpawner(template=template, asyncio=True) as node,
+    ):
+        assert node._import("asyncio").sleep(0, "done") == "done"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import patience
 import psutil
 import pytest
 import zmq
@@ -166,6 +167,13 @@ def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="pyacq-rpc-test-") as directory:
         monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
         yield Path(directory)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completions and help that wait for answers on a machine that does much else."""
+    monkeypatch.setattr("pyacq_rpc.session.questions.PATIENCE", patience.SECONDS)
+    monkeypatch.setattr("pyacq_rpc.people.ipython.inspecting.PATIENCE", patience.SECONDS)
 
 
 @pytest.fixture

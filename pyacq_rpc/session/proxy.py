@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, get_origin
 
 from ..errors import CallTimeout, ServerDisconnected
 from ..wire.messages import Reference, Target, make
+from . import questions
 from .caller import is_attribute_syntax
 from .iterating import Iterating
 from .options import (
@@ -23,7 +24,6 @@ from .options import (
 )
 from .questions import (
     KEYS,
-    PATIENCE,
     RemoteDoc,
     RemoteSignature,
     ask_list,
@@ -475,7 +475,7 @@ class ObjectProxy(Iterating):
         elif asker != "rlcompleter":  # which goes through all names that it has just been told
             # A prompt has to go on; it is told by what it asks next.
             with contextlib.suppress(CallTimeout, ServerDisconnected):
-                self._send("get_obj", opts, "sync", "ack", PATIENCE)
+                self._send("get_obj", opts, "sync", "ack", questions.PATIENCE)
 
     def __dir__(self) -> list[str]:
         if is_completion():

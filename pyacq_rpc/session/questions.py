@@ -77,7 +77,7 @@ def answer(name: str, obj: Any, args: list[Any], whole: bool) -> Any:
     return describing.keys_of(obj) if name == KEYS else describing.rendering_of(obj)
 
 
-def ask(proxy: ObjectProxy, name: str, *args: Any, timeout: float | None = PATIENCE) -> Any:
+def ask(proxy: ObjectProxy, name: str, *args: Any, timeout: float | None = None) -> Any:
     """Ask the owner of a proxy's object a question.
 
     Parameters
@@ -88,7 +88,7 @@ def ask(proxy: ObjectProxy, name: str, *args: Any, timeout: float | None = PATIE
     *args
         Of the question.
     timeout : float or None
-        Seconds to wait for the answer; None waits for ever.
+        Seconds to wait for the answer; by default `PATIENCE`.
 
     Raises
     ------
@@ -97,7 +97,8 @@ def ask(proxy: ObjectProxy, name: str, *args: Any, timeout: float | None = PATIE
     """
     target = Target(proxy._reference.ref, [*proxy._attributes, name])
     opts = {"obj": target, "args": list(args), "kwargs": {}}
-    return proxy._send("call_obj", opts, "sync", "auto", timeout)
+    patience = PATIENCE if timeout is None else timeout
+    return proxy._send("call_obj", opts, "sync", "auto", patience)
 
 
 def ask_list(proxy: ObjectProxy, name: str) -> list[Any]:
@@ -110,7 +111,7 @@ def ask_list(proxy: ObjectProxy, name: str) -> list[Any]:
 
 
 def ask_description(
-    proxy: ObjectProxy, detail: str = "", timeout: float | None = PATIENCE
+    proxy: ObjectProxy, detail: str = "", timeout: float | None = None
 ) -> dict[str, Any]:
     """Ask what an object is; see `describing.describe_object`.
 

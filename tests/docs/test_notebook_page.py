@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from notebook import Notebook, Ran, notebook
+from patience import patient_ipython
 from processes import ROOT
 
 PAGE = (ROOT / "docs" / "tutorials" / "notebook.rst").read_text()
@@ -60,7 +61,7 @@ def kinds(ran: Ran) -> set[str]:
 
 
 async def go_through(folder: Path) -> None:
-    env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "IPYTHONDIR": patient_ipython(folder), "PYTHONPATH": str(ROOT)}
     ran = {}
     async with notebook(env, folder) as started:
         for cell in cells():

@@ -14,7 +14,8 @@ from typing import Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from pyacq_rpc import ObjectProxy, RPCClient, RPCError
-from pyacq_rpc.session.questions import KEYS, PATIENCE, ask_list
+from pyacq_rpc.session import questions
+from pyacq_rpc.session.questions import KEYS, ask_list
 from spawner import ProcessSpawner
 
 from .walking import child
@@ -91,10 +92,11 @@ class Completion:
 
 def _published(node: ProcessSpawner | RPCClient) -> list[str]:
     """Return the names that a server publishes."""
+    patience = questions.PATIENCE / 3  # for each of three
     try:
-        package = node._import("pyacq_rpc", _timeout=PATIENCE / 3)
-        server = package.RPCServer.get_server(_timeout=PATIENCE / 3)
-        return list(server.keys(_timeout=PATIENCE / 3))
+        package = node._import("pyacq_rpc", _timeout=patience)
+        server = package.RPCServer.get_server(_timeout=patience)
+        return list(server.keys(_timeout=patience))
     except RPCError:  # nothing may be printed into the prompt
         return []
 

@@ -12,6 +12,8 @@ from conftest import eventually
 from pyacq_rpc import AccessDenied, RPCClient, RPCServer, Service, expose
 from pyacq_rpc.session.questions import DISPLAY, KEYS, ask, ask_description
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 class Camera:
     """Takes frames."""
@@ -67,12 +69,14 @@ def test_what_is_not_there(camera):
         ask_description(camera.nothing)
 
 
-def test_a_busy_server_is_left_alone(camera, server, client):
+def test_a_busy_server_is_left_alone(camera, server, client, monkeypatch):
     future = camera.wait(_sync="async")
     try:
         assert eventually(lambda: client.status().state == "busy")
-        assert camera.__doc__ is None
-        assert camera.settings._ipython_key_completions_() == []
+        with monkeypatch.context() as impatient:
+            impatient.setattr("pyacq_rpc.session.questions.PATIENCE", 0.45)
+            assert camera.__doc__ is None
+            assert camera.settings._ipython_key_completions_() == []
     finally:
         server["camera"].gate.set()
     assert future.result(10)

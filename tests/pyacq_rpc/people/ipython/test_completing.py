@@ -6,6 +6,8 @@ import pytest
 from conftest import eventually
 from IPython.core.completer import provisionalcompleter
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture(params=[True, False], ids=["jedi", "without jedi"])
 def complete(request, shell, capsys):
@@ -69,6 +71,7 @@ def test_no_attribute_is_got_on_the_way(complete, shell, camera):
 
 @pytest.mark.parametrize("text", ["camera.", "camera.s", "camera.settings.", "camera['"])
 def test_a_busy_server_is_asked_once(camera, complete, server, client, text, monkeypatch):
+    monkeypatch.setattr("pyacq_rpc.session.questions.PATIENCE", 0.45)
     server["gate"] = gate = __import__("threading").Event()
     future = client["gate"].wait(30, _sync="async", _timeout=40)
     asked = []

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def inspect(shell, camera):

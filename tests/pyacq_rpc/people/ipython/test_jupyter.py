@@ -7,6 +7,7 @@ import os
 
 import pytest
 from notebook import notebook
+from patience import patient_ipython
 from processes import ROOT
 
 pytestmark = pytest.mark.timeout(180)
@@ -24,7 +25,7 @@ def test_a_session(tmp_path):
     (tmp_path / "mylab.py").write_text(MODULE)
     env = {
         **os.environ,
-        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "IPYTHONDIR": patient_ipython(tmp_path),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]),
     }
     asyncio.run(use_a_kernel(env))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import eventually
+from patience import patient_ipython
 from processes import ROOT
 from terminal import Terminal
 
@@ -48,7 +49,7 @@ class Prompt(Terminal):
 def start(tmp_path, *options):
     (tmp_path / "mylab.py").write_text(MODULE)
     env = {
-        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "IPYTHONDIR": patient_ipython(tmp_path),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]),
         "QT_QPA_PLATFORM": "offscreen",
     }

@@ -18,10 +18,11 @@ import patience
 import psutil
 import pytest
 import zmq
+from observing import Recorder
 from things import Thing
 
 import pyacq_rpc
-from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc import RPCClient, RPCServer, add_hook
 from pyacq_rpc.peers import runtime
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport.keys import KEY_VARIABLE, be_client, key_path, user_key
@@ -219,6 +220,22 @@ def other_thing(other_server: RPCServer) -> Any:
     """A proxy of a thing that `other_server` publishes."""
     other_server["thing"] = Thing()
     return RPCClient(other_server.address)["thing"]
+
+
+@pytest.fixture
+def going_out() -> Iterator[Recorder]:
+    """What goes out of this process."""
+    recorder = Recorder()
+    with add_hook(outgoing=recorder):
+        yield recorder
+
+
+@pytest.fixture
+def coming_in() -> Iterator[Recorder]:
+    """What comes into the servers of this process."""
+    recorder = Recorder()
+    with add_hook(incoming=recorder):
+        yield recorder
 
 
 @pytest.fixture(autouse=True)

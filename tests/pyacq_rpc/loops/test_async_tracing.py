@@ -6,40 +6,14 @@ import asyncio
 
 import pytest
 from conftest import eventually
+from observing import Recorder, adds_up
 
 from pyacq_rpc import AsyncClient, CallTimeout, RPCClient, add_hook
-
-
-class Recorder:
-    """A hook that keeps what it is told."""
-
-    def __init__(self):
-        self.begun = []
-        self.ended = []
-
-    def __call__(self, call):
-        self.begun.append(call)
-        return lambda error: self.ended.append((call, error))
-
-    def errors(self):
-        return [(call.about, type(error).__name__) for call, error in self.ended if error]
-
-
-@pytest.fixture
-def coming_in():
-    """What comes into the servers of this process."""
-    recorder = Recorder()
-    with add_hook(incoming=recorder):
-        yield recorder
 
 
 @pytest.fixture
 def thing(async_server):
     return RPCClient(async_server.address)["thing"]
-
-
-def adds_up(stats):
-    return stats.sent == stats.answered + stats.failed + stats.off + stats.in_flight
 
 
 class TestOutgoing:

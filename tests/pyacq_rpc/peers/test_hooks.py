@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from conftest import eventually, settled
+from observing import Recorder
 from things import Thing
 
 import pyacq_rpc
@@ -19,38 +20,6 @@ from pyacq_rpc import (
 )
 from pyacq_rpc.peers.hooks import LONGEST_ABOUT
 from pyacq_rpc.peers.runtime import current
-
-
-class Recorder:
-    """A hook that keeps what it is told."""
-
-    def __init__(self):
-        self.begun = []
-        self.ended = []
-
-    def __call__(self, call):
-        self.begun.append(call)
-        return lambda error: self.ended.append((call, error))
-
-    def both(self):
-        """What the calls were about, and the classes of what they have raised."""
-        return [(call.about, None if e is None else type(e).__name__) for call, e in self.ended]
-
-
-@pytest.fixture
-def going_out():
-    """What goes out of this process."""
-    recorder = Recorder()
-    with add_hook(outgoing=recorder):
-        yield recorder
-
-
-@pytest.fixture
-def coming_in():
-    """What comes into the servers of this process."""
-    recorder = Recorder()
-    with add_hook(incoming=recorder):
-        yield recorder
 
 
 class TestOutgoing:

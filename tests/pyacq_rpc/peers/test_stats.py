@@ -6,15 +6,12 @@ import time
 import numpy as np
 import pytest
 from conftest import eventually, settled
+from observing import adds_up
 from things import Thing
 
 from pyacq_rpc import CallTimeout, ProtocolError, RPCClient, RPCServer, SerializationError
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.session.policy import Trusted
-
-
-def adds_up(stats):
-    return stats.sent == stats.answered + stats.failed + stats.off + stats.in_flight
 
 
 class TestOfAClient:

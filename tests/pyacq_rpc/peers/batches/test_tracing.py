@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 
 import pytest
 from blocks import whole_block_raises
 from conftest import eventually
+from observing import adds_up
 
 from pyacq_rpc import RPCClient, add_hook
-
-
-class Recorder:
-    """A hook that keeps what it is told, and numbers calls by their context."""
-
-    def __init__(self):
-        self.begun = []
-        self.ended = []
-
-    def __call__(self, call):
-        if not call.is_incoming:
-            call.context["number"] = str(len(self.begun))
-        self.begun.append(call)
-        return lambda error: self.ended.append((call, error))
-
-    def about(self):
-        return [call.about for call in self.begun]
-
-    def errors(self):
-        """What each call has raised, by what it is about."""
-        return {call.about: type(error).__name__ for call, error in self.ended if error}
-
-
-@pytest.fixture
-def going_out():
-    """What goes out of this process."""
-    recorder = Recorder()
-    with add_hook(outgoing=recorder):
-        yield recorder
-
-
-@pytest.fixture
-def coming_in():
-    """What comes into the servers of this process."""
-    recorder = Recorder()
-    with add_hook(incoming=recorder):
-        yield recorder
 
 
 class TestOutgoing:
@@ -56,7 +21,7 @@ class TestOutgoing:
             assert going_out.about() == ["Thing.make", "promise.add"]
             assert going_out.ended == []
         assert total.result(10) == 3
-        assert going_out.errors() == {}
+        assert going_out.errors() == []
         assert [call for call, _ in going_out.ended] == going_out.begun
         assert {call.sync for call in going_out.begun} == {"async"}
 
@@ -97,7 +62,10 @@ class TestOutgoing:
             further = failed.anything()
         assert isinstance(further.exception(10), ValueError)
         assert failed.done()
-        assert going_out.errors() == {"Thing.fail": "ValueError", "promise.anything": "ValueError"}
+        assert sorted(going_out.errors()) == [
+            ("Thing.fail", "ValueError"),
+            ("promise.anything", "ValueError"),
+        ]
 
     def test_what_is_asked_for_at_once_ends_there(self, client, thing, going_out):
         with client.batch():
@@ -112,24 +80,24 @@ class TestOutgoing:
         with whole_block_raises(ZeroDivisionError), client.batch():
             thing.note(2)
             1 / 0  # noqa: B018
-        assert going_out.errors() == {
-            "Thing.add": concurrent.futures.CancelledError.__name__,
-            "Thing.note": concurrent.futures.CancelledError.__name__,
-        }
+        assert going_out.errors() == [
+            ("Thing.add", "CancelledError"),
+            ("Thing.note", "CancelledError"),
+        ]
 
     def test_what_cannot_be_written_has_failed(self, client, thing, other_thing, going_out):
         with client.batch():
             promise = thing.make()
             with pytest.raises(TypeError):
                 other_thing.echo(promise)
-        assert "SerializationError" in going_out.errors().values()
+        assert "SerializationError" in dict(going_out.errors()).values()
 
     def test_a_dead_server_ends_them(self, server, client, thing, going_out):
         with client.batch():
             waiting = thing.wait()
         client.close()
         assert waiting.exception(10)
-        assert going_out.errors() == {"Thing.wait": "ServerDisconnected"}
+        assert going_out.errors() == [("Thing.wait", "ServerDisconnected")]
         server["thing"].gate.set()
 
     def test_what_a_hook_asks_for_is_no_part_of_the_batch(self, client, thing):
@@ -157,8 +125,13 @@ class TestOutgoing:
 
 
 class TestIncoming:
-    def test_each_request_with_its_context(self, client, thing, going_out, coming_in):
-        with client.batch():
+    def test_each_request_with_its_context(self, client, thing, coming_in):
+        numbers = itertools.count()
+
+        def number(call):
+            call.context["number"] = str(next(numbers))
+
+        with add_hook(outgoing=number), client.batch():
             made = thing.make()
             total = made.add(1, 2)
         assert total.result(10) == 3
@@ -172,11 +145,7 @@ class TestIncoming:
             further = failed.anything()
         assert isinstance(further.exception(10), ValueError)
         assert failed.done()
-        assert list(coming_in.errors()) == ["thing.fail", "call_obj"]
-
-
-def adds_up(stats):
-    return stats.sent == stats.answered + stats.failed + stats.off + stats.in_flight
+        assert [about for about, _ in coming_in.errors()] == ["thing.fail", "call_obj"]
 
 
 class TestCounters:

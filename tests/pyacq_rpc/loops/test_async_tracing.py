@@ -71,11 +71,13 @@ class TestOutgoing:
     def test_counters(self, use):
         async def act(client, thing, told):
             before = client.stats()
-            await asyncio.gather(*(thing.begin(i) for i in range(10)))
+            await asyncio.gather(*(thing.echo(b"x" * 10_000) for _ in range(10)))
             with pytest.raises(CallTimeout):
                 await thing.nap(60, _timeout=0.05)
             stats = client.stats()
             assert stats.answered - before.answered == 10
+            for name in ("bytes_sent", "bytes_received"):
+                assert 100_000 < getattr(stats, name) - getattr(before, name) < 105_000
             assert stats.timed_out - before.timed_out == 1
             assert adds_up(stats)
             over_there = await client.server_stats(10)

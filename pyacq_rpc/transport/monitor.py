@@ -7,7 +7,7 @@ import collections
 import zmq
 
 from .monitor_events import parse_monitor_message
-from .sockets import endpoint
+from .sockets import endpoint, has_message
 
 __all__ = ["Monitor", "source_descriptor"]
 
@@ -71,18 +71,15 @@ class Monitor:
         does not tell the descriptor.
         """
         found: list[tuple[bool, int]] = []
-        while True:
-            try:
-                parts = self._events.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return found
-            event = parse_monitor_message(parts)
+        while has_message(self._events):
+            event = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
             kind = event["event"]
             self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
             if kind in _FAILURES:
                 self.failures[kind] += 1
             elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
                 found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
+        return found
 
     def wait(self, timeout: int) -> None:
         """Wait until a message or an event is there, `timeout` milliseconds at most."""

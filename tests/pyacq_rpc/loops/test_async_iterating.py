@@ -90,8 +90,8 @@ def test_others_go_on_meanwhile(use, source):
 
 def test_it_waits_for_longer_than_calls_do(use, source):
     async def act(client, far):
-        client.timeout = 0.05
         numbers = aiter(await far.one_then_wait())
+        client.timeout = 0.05
         assert await anext(numbers) == 1
         threading.Timer(0.3, source.again.set).start()
         assert await anext(numbers) == 2

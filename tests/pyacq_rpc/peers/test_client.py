@@ -50,10 +50,11 @@ class TestModes:
         thing._set_proxy_options(return_type="proxy")
         assert isinstance(thing.add(1, 2), ObjectProxy)
 
-    def test_the_client_has_a_default_timeout(self, client, thing):
+    def test_the_client_has_a_default_timeout(self, server, client, thing):
         client.timeout = 0.05
         with pytest.raises(TimeoutError):
-            thing.sleep(0.5)
+            thing.wait()
+        server["thing"].gate.set()
 
     def test_a_proxy_is_returned_on_request(self, thing):
         three = thing.add(1, 2, _return_type="proxy")

@@ -7,6 +7,7 @@ import threading
 from typing import Any, NamedTuple
 
 from pyacq_rpc.transport.listed import ListedServer
+from pyacq_rpc.transport.waiting import SLICE
 
 from .failing import CommandError
 from .probing import Probe, probe
@@ -93,7 +94,8 @@ def _probe_all(listed: list[ListedServer], timeout: float) -> list[Probe]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(SLICE)  # for ever, it might miss a Ctrl-C that comes just before
     if failed:
         raise failed[0]
     return [found[number] for number in range(len(listed))]

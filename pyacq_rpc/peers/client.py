@@ -413,5 +413,5 @@ class RPCClient(Batching):
         return self._conversation.has_pending()
 
     def reaches_nobody(self) -> bool:
-        """Whether nobody listens there so far, and no future waits for somebody to."""
-        return not (self.channel.connected() or self._conversation.has_futures())
+        """Whether nobody listens there so far, and nobody waits for an answer from there."""
+        return not (self.channel.connected() or self._conversation.is_awaited())

@@ -115,8 +115,10 @@ class Conversation:
         """Whether answers are to come."""
         return bool(self._pending)
 
-    def has_futures(self) -> bool:
-        """Whether some of them are waited for by way of a future."""
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for one of them, or has a future of it."""
+        if self._waiting:
+            return True
         return any(pending.future is not None for pending in list(self._pending.values()))
 
     @property
@@ -601,8 +603,7 @@ class Conversation:
     def _end(self, error: ServerDisconnected) -> None:
         self._ended()
         self._pending.fail_all(error)
-        if self._pending.handed:
-            self._runtime.watcher.do(self._pending.handed.withdraw, CLAIM_GRACE)
+        self._pending.handed.end(partial(self._runtime.watcher.do, delay=CLAIM_GRACE))
         if self._waiting:
             self._thread.waker.wake()
 

@@ -187,22 +187,33 @@ class Outgoing:
 class Handed:
     """The last grants that went over a connection; if the other side dies they may be unclaimed."""
 
-    __slots__ = ("_grants",)
+    __slots__ = ("_grants", "_later")
 
     def __init__(self) -> None:
+        self._later: Callable[[Callable[[], object]], object] | None = None
         self._grants: collections.deque[
             tuple[weakref.ref[Grantor], Callable[[str], object] | None, str]
         ] = collections.deque(maxlen=MOST_HANDED)
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._grants)
 
     def add(self, grants: Iterable[tuple[Grantor, str]]) -> None:
         """Remember what has arrived there."""
         self._grants.extend(
             (weakref.ref(grantor), grantor.heir, token) for grantor, token in grants
         )
+        if self._later is not None:  # another thread was faster
+            self._later(self.withdraw)
+
+    def end(self, later: Callable[[Callable[[], object]], object]) -> None:
+        """The other side is gone: take back in a while what it has not claimed by then.
+
+        Parameters
+        ----------
+        later : callable
+            Has a function called, from any thread, after `CLAIM_GRACE`.
+        """
+        self._later = later  # before it looks
+        if self._grants:
+            later(self.withdraw)
 
     def withdraw(self) -> None:
         """Take back those that were not claimed."""
@@ -264,8 +275,10 @@ def resolve(
             address = seen_from_here(reference.address, host)
         except ValueError as error:
             raise SerializationError(str(error)) from None
+        known = runtime.thread().clients.get(address)
         client = runtime.client_at(address)
-        runtime.watcher.doubt(client)
+        if client is not known:
+            runtime.watcher.doubt(client)
         lease = client.channel.holder.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")

@@ -310,8 +310,7 @@ class Reception:
     def _forget(self, connection: Connection) -> None:
         """A client is gone; with the last one of its process go the leases."""
         peer = connection.peer
-        if connection.handed:
-            self._server.timers.once(CLAIM_GRACE, connection.handed.withdraw)
+        connection.handed.end(partial(self._server.timers.once, CLAIM_GRACE))
         self._listener.hang_up(connection)
         if self._server.tasks is not None:
             self._server.tasks.forget(connection)

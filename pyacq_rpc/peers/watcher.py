@@ -129,11 +129,10 @@ class Watcher:
         self.poke()
 
     def doubt(self, client: RPCClient) -> None:
-        """Close a client that nobody has asked for, unless it reaches somebody soon."""
-        if client.reaches_nobody():
-            with self._lock:
-                self._doubted.setdefault(client, time.monotonic())
-            self.poke()
+        """Close a new client that nobody has asked for, unless it reaches somebody soon."""
+        with self._lock:
+            self._doubted[client] = time.monotonic()
+        self.poke()
 
     def stop(self, last: Callable[[], object], timeout: float) -> None:
         """End the thread, with `last` as the last thing that it does.
@@ -272,9 +271,9 @@ class Watcher:
         with self._lock:
             doubted = list(self._doubted.items())
         for client, since in doubted:
-            reached = client.closed() or not client.reaches_nobody()
-            if not reached:
-                if client.has_pending() or not _in_vain(client, since):
+            if not (client.closed() or client.channel.connected()):
+                # What nobody waits for any more would keep what it refers to for ever.
+                if not (client.reaches_nobody() and _in_vain(client, since)):
                     continue
                 client.close()
             with self._lock:

@@ -78,7 +78,9 @@ def _signalled(number: int) -> Callable[[Used], Callable[[], object]]:
 
 def _exiting(used: Used) -> Callable[[], object]:
     user = subprocess.Popen(
-        [sys.executable, "-c", EXITING, used.use, used.node.address, str(ROOT / "tests")],
+        # What ends it in libzmq would tell the line there, but not whose call that was.
+        [sys.executable, "-X", "faulthandler", "-c", EXITING, used.use, used.node.address]
+        + [str(ROOT / "tests")],
         cwd=ROOT,
         text=True,
         stdin=subprocess.PIPE,

@@ -7,6 +7,7 @@ import pytest
 from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc.peers.exchange import Handed
 
 
 @contextlib.contextmanager
@@ -77,3 +78,36 @@ def test_a_method_is_the_same_each_time_that_it_is_asked_for(server, owner):
     again = {name: hash(server.get_proxy(getattr(owner, name))) for name in names}
     assert first == again
     assert len(set(first.values())) == len(names)
+
+
+class Grantor:
+    """Knows which of its grants were withdrawn."""
+
+    heir = None
+
+    def __init__(self):
+        self.withdrawn = []
+
+    def withdraw(self, token):
+        self.withdrawn.append(token)
+
+
+@pytest.mark.parametrize("was_told_before", [True, False])
+def test_what_was_handed_to_somebody_who_is_gone_is_taken_back(was_told_before):
+    """Though another thread may see its end before its last answer is seen to."""
+    handed, grantor, later = Handed(), Grantor(), []
+    if was_told_before:
+        handed.add([(grantor, "token")])
+    handed.end(later.append)
+    if not was_told_before:
+        assert not later
+        handed.add([(grantor, "token")])
+    (withdraw,) = later
+    withdraw()
+    assert grantor.withdrawn == ["token"]
+
+
+def test_where_nothing_was_handed_nothing_is_taken_back():
+    later = []
+    Handed().end(later.append)
+    assert not later

@@ -6,6 +6,7 @@ import array
 import concurrent.futures
 import copy
 import fcntl
+import gc
 import os
 import select
 import signal
@@ -35,8 +36,11 @@ from pyacq_rpc import (
     unregister_type,
 )
 from pyacq_rpc.peers.background import start_background
+from pyacq_rpc.peers.exchange import resolve
+from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.session.leases import new_token
 from pyacq_rpc.wire.codecs import codec_named
-from pyacq_rpc.wire.messages import Hello, Result, Target
+from pyacq_rpc.wire.messages import Hello, Reference, Result, Target
 from spawner import ProcessSpawner
 
 ROOT = Path(__file__).parents[3]
@@ -372,15 +376,20 @@ def test_a_timer_whose_callback_s_owner_was_never_reached_stops(server, thing, c
     assert "out of reach" in caplog.text
 
 
-def test_a_client_that_has_reached_nobody_is_closed_when_its_thread_has_ended(monkeypatch):
+@pytest.fixture
+def vacant():
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+
+
+def test_a_client_that_has_reached_nobody_is_closed_when_its_thread_has_ended(monkeypatch, vacant):
     """Though it has been asked for something, which waits to be sent."""
     monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 100)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
     clients = []
 
     def run():
-        clients.append(RPCClient(address))
+        clients.append(RPCClient(vacant))
         with pytest.raises(TimeoutError):
             clients[0].ping(timeout=0.05)
 
@@ -408,18 +417,49 @@ def test_a_proxy_of_a_node_that_has_died_leaves_nothing_with_its_receiver(server
     assert eventually(lambda: len(open_descriptors()) <= before, 5.0)
 
 
-def test_a_future_of_a_client_that_has_reached_nobody_is_waited_for(monkeypatch):
+def of_somebody_at(address):
+    """Return a proxy that was handed on to this thread."""
+    reference = Reference(address, new_token(), "0.1", "Thing", [], new_token())
+    proxy = resolve(current(), None, None, "", "", reference)
+    return proxy, RPCClient.get_client(address)
+
+
+def test_what_a_call_of_somebody_who_was_never_reached_refers_to_is_let_go(
+    server, thing, monkeypatch, vacant
+):
+    """Once nobody waits for its answer any more."""
+    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 100)
+    before = server.table.held_by_others()
+    proxy, client = of_somebody_at(vacant)
+    waits = proxy.add(thing.make(), 1, _sync="async")
+    assert not eventually(client.closed, 0.5)
+    assert server.table.held_by_others()[1] == before[1] + 1
+    waits.cancel()
+    del waits
+    assert eventually(client.closed)
+    gc.collect()
+    assert eventually(lambda: server.table.held_by_others() == before)
+
+
+def test_a_client_that_was_asked_for_stays_where_somebody_else_is_handed_on(monkeypatch, vacant):
+    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 0)
+    mine = RPCClient(vacant)
+    _, theirs = of_somebody_at(vacant)
+    assert theirs is mine
+    assert not eventually(mine.closed, 0.3)
+    mine.close()
+
+
+def test_a_future_of_a_client_that_has_reached_nobody_is_waited_for(monkeypatch, vacant):
     """The server may still come."""
     monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 0)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
     futures = []
-    thread = threading.Thread(target=lambda: futures.append(RPCClient(address).ping(sync="async")))
+    thread = threading.Thread(target=lambda: futures.append(RPCClient(vacant).ping(sync="async")))
     thread.start()
     thread.join()
     with pytest.raises(TimeoutError):
         futures[0].result(0.3)
-    with ProcessSpawner(address=address):
+    with ProcessSpawner(address=vacant):
         assert futures[0].result(20) == "pong"
 
 

@@ -55,6 +55,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)  # when the fixtures have ended
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Do the same with what the tests of a module have imported."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
     """Wait for a condition; for what another thread or process is about to do."""
     deadline = time.monotonic() + timeout

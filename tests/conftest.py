@@ -114,14 +114,19 @@ def settled(client: RPCClient) -> bool:
     return eventually(lambda: client.ping() == "pong" and (client.channel.signals() or not direct))
 
 
-@pytest.fixture(autouse=True, scope="session")
-def pyzmq_collector() -> None:
+def start_pyzmq_collector() -> None:
     """Start what pyzmq keeps for zero-copy sends, so that it does not seem to leak."""
     with zmq.Context() as context, context.socket(zmq.PAIR) as one, context.socket(zmq.PAIR) as two:
         one.bind("inproc://warm-up")
         two.connect("inproc://warm-up")
         two.send(bytes(1_000_000), copy=False)
         one.recv()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def pyzmq_collector() -> None:
+    """Start it before any test looks."""
+    start_pyzmq_collector()
 
 
 @pytest.fixture

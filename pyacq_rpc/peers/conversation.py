@@ -103,6 +103,7 @@ class Conversation:
         self.ids = runtime.request_ids
         self._pending = PendingRequests()
         self._waiting = 0
+        self._calling = 0  # of the owner's calls, from before they are sent
         self._armed = False
         self._asked = 0  # what the owner does, and what the I/O thread has seen of it
         self._seen = 0
@@ -117,7 +118,7 @@ class Conversation:
 
     def is_awaited(self) -> bool:
         """Whether somebody waits for one of them, or has a future of it."""
-        if self._waiting:
+        if self._calling:
             return True
         return any(pending.future is not None for pending in list(self._pending.values()))
 
@@ -256,6 +257,7 @@ class Conversation:
         request = make(Request, (request_id, action, reply, options, context))
         pending = Pending(None, outgoing, holding)
         sends = self.channel.sends
+        self._calling += 1
         try:
             frames = self.codec.encode(request, outgoing.refer)
             self._pending[request_id] = pending
@@ -268,6 +270,8 @@ class Conversation:
             elif isinstance(error, KeyboardInterrupt):
                 self.note_interrupt(error, request_id, partial(self.cancel, request_id))
             raise
+        finally:
+            self._calling -= 1
         if pending.error is None:
             return pending.value
         try:

@@ -89,7 +89,7 @@ def _is_only_late(error: BaseException, callback: Any) -> bool:
         client = callback._link.client()
     except ServerDisconnected:
         return False
-    return not (isinstance(client, RPCClient) and client.reaches_nobody())
+    return not isinstance(client, RPCClient) or client.channel.connected()
 
 
 class Timers:

@@ -77,10 +77,10 @@ def _signalled(number: int) -> Callable[[Used], Callable[[], object]]:
 
 
 def _exiting(used: Used) -> Callable[[], object]:
+    # What ends it in libzmq would tell the line there, but not whose call that was.
+    with_faulthandler = [sys.executable, "-X", "faulthandler"]
     user = subprocess.Popen(
-        # What ends it in libzmq would tell the line there, but not whose call that was.
-        [sys.executable, "-X", "faulthandler", "-c", EXITING, used.use, used.node.address]
-        + [str(ROOT / "tests")],
+        [*with_faulthandler, "-c", EXITING, used.use, used.node.address, str(ROOT / "tests")],
         cwd=ROOT,
         text=True,
         stdin=subprocess.PIPE,

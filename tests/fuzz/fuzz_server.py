@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import psutil
-from conftest import eventually, open_descriptors, settled
+from conftest import eventually, open_descriptors, settled, start_pyzmq_collector
 from fuzz.conversations import Player, serializer_of
 from fuzz.fuzz_wire import Cautious, Frames, Harmless, Invariant
 from plain_client import PlainClient
@@ -106,6 +106,7 @@ class Arena:
         self.thing = self.client["thing"]
         self.player = Player(seed, self.server.address, self.server.server_id)
         self.outcomes: dict[str, int] = {}
+        start_pyzmq_collector()
         settled(self.client)  # before it has memory to share
         self.serve()
         eventually(lambda: len(self.server.table) == 1)  # that thing, and nothing else

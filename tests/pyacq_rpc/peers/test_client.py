@@ -236,6 +236,24 @@ class TestActions:
         assert client.ping() == "pong"
 
 
+class TestProcessMsg:
+    def test_it_takes_in_what_somebody_else_has_taken_from_the_socket(self, server, monkeypatch):
+        monkeypatch.setattr(server.runtime, "direct", False)
+        server["thing"] = Thing()
+        client = RPCClient(server.address)
+        thing = client["thing"]
+        frames = client.channel._frames
+        with client.channel._lock:  # else the I/O thread does
+            future = thing.wait(_sync="async")
+            server["thing"].gate.set()
+            assert eventually(frames.take)
+            answer = list(frames.take())
+            frames.take().clear()
+            assert not future.done()
+            client.process_msg(answer)
+        assert future.done()
+
+
 class TestConnection:
     def test_a_thread_has_one_client_for_an_address(self, server):
         client = RPCClient(server.address)

@@ -135,6 +135,8 @@ class Soak:
         for _, worker in self._workers:
             worker.pause(_timeout=60.0)
             self._take_report(worker)
+        for node in self._nodes:
+            node.client["bench"].forget()
 
     def go_on(self) -> None:
         """Have everybody work again."""

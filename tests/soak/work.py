@@ -55,6 +55,10 @@ class Bench:
     def give(self, key: str) -> Any:
         return self._kept.pop(key)
 
+    def forget(self) -> None:
+        """Let go of what workers have left here that were killed before they took it back."""
+        self._kept.clear()
+
     def numbers(self, count: int) -> Iterator[int]:
         return iter(range(count))
 

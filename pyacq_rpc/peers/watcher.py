@@ -272,7 +272,7 @@ class Watcher:
             doubted = list(self._doubted.items())
         for client, since in doubted:
             if not (client.closed() or client.channel.connected()):
-                # What nobody waits for any more would keep what it refers to for ever.
+                # A request that nobody waits for any more would keep for ever what it refers to.
                 if not (client.reaches_nobody() and _in_vain(client, since)):
                     continue
                 client.close()

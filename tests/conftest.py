@@ -191,6 +191,12 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items that are iterated over go together, however slowly the machine produces them."""
+    monkeypatch.setattr("pyacq_rpc.peers.chunking.LONGEST", 60.0)
+
+
+@pytest.fixture
 def server() -> Iterator[RPCServer]:
     """A server that runs in a thread of its own."""
     server = RPCServer(name="under-test")

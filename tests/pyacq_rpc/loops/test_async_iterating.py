@@ -63,7 +63,7 @@ def test_items_are_awaited_in_order(use):
     use(act)
 
 
-def test_no_further_ahead_than_told(use, source):
+def test_no_further_ahead_than_told(use, source, unhurried):
     async def act(client, far):
         async with (await far.count())._iterate(prefetch=10) as numbers:
             assert await anext(numbers) == 0

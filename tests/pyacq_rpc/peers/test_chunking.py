@@ -45,19 +45,16 @@ def sizes(server, source, monkeypatch):
 
 
 class TestSizes:
-    def test_small_items_go_together(self, sizes, client, monkeypatch):
-        monkeypatch.setattr(chunking, "LONGEST", 10.0)
+    def test_small_items_go_together(self, sizes, client, unhurried):
         assert list(client.transfer(range(300), return_type="proxy")) == list(range(300))
         assert max(sizes) == 100
         assert min(sizes[:-1]) >= 50
 
-    def test_large_ones_do_not(self, sizes, there, monkeypatch):
-        monkeypatch.setattr(chunking, "LONGEST", 10.0)
+    def test_large_ones_do_not(self, sizes, there, unhurried):
         assert len(list(there.one_array_for_all(5, 50_000))) == 5
         assert sizes == [0, 1, 1, 1, 1, 1, 0]
 
-    def test_a_quarter_of_a_megabyte_does(self, sizes, there, monkeypatch):
-        monkeypatch.setattr(chunking, "LONGEST", 10.0)
+    def test_a_quarter_of_a_megabyte_does(self, sizes, there, unhurried):
         texts = ["x" * 100_000] * 10
         there.texts = texts
         assert list(there.texts) == texts

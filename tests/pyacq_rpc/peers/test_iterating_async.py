@@ -29,7 +29,7 @@ def test_items_come_in_order(there):
         assert run(collect(there.numbers(250)._iterate(prefetch))) == list(range(250))
 
 
-def test_no_further_ahead(source, there):
+def test_no_further_ahead(source, there, unhurried):
     async def use():
         items = there.numbers().__aiter__()
         most = 0

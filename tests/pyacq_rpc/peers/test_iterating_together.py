@@ -102,7 +102,7 @@ class TestOthers:
             assert row == (number,) * 10
         assert number == 299
 
-    def test_calls_come_in_order(self, source, there):
+    def test_calls_come_in_order(self, source, there, unhurried):
         items = iter(there.numbers())
         next(items)
         # The next items were asked for before.

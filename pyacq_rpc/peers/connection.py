@@ -34,6 +34,8 @@ class Connection:
         What it has to show where the direct road begins.
     stream : Stream or None
         That road, once it has taken it.
+    ended : bool
+        Whether its end has been noted.
     guest : Guest or None
         Set if it has another key than the server, which may be revoked.
     host : str
@@ -50,6 +52,7 @@ class Connection:
         "codec",
         "cut",
         "descriptor",
+        "ended",
         "guest",
         "handed",
         "host",
@@ -68,6 +71,7 @@ class Connection:
         self.handed = Handed()
         self.token = ""
         self.stream: Stream | None = None
+        self.ended = False
         self.guest: Guest | None = None
         self.host = ""
         self.backlog: Backlog | None = None

@@ -132,7 +132,8 @@ class Inbox:
                 waiting += self.running.get(identity, 0)
             if waiting > self._most or identity in self.refused:
                 self._screen(identity, came)
-        if stream.ended:
+        if stream.ended and not connection.ended:  # each look at it finds that again
+            connection.ended = True
             self.lost(connection)
 
     def _screen(self, identity: bytes, came: int) -> None:
@@ -166,6 +167,7 @@ class Inbox:
             if len(self.items) > before:
                 came = len(self.items) - before
                 self.waiting[identity] = self.waiting.get(identity, 0) + came
+            connection.ended = True
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
 

@@ -158,7 +158,7 @@ def test_the_leases_of_a_killed_process_come_back(server):
     with ProcessSpawner() as node:
         there = node._import("pyacq_rpc").RPCClient(server.address)
         node["keep"] = [there["thing"].make(_return_type="proxy") for _ in range(3)]
-        assert len(server.table) > 3
+        assert len(server.table) >= 3
         os.kill(node.pid, signal.SIGKILL)
         del there
         gc.collect()

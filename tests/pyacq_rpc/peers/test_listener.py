@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 from conftest import eventually
+from plain_client import PlainClient
 
 from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers import listener
+from pyacq_rpc.peers import server as serving
 from pyacq_rpc.transport.sockets import endpoint, listen
 
 
@@ -28,3 +30,12 @@ def test_a_client_that_comes_as_soon_as_it_listens_is_served(monkeypatch):
     assert clients[0].ping() == "pong"
     server.close()
     thread.join()
+
+
+def test_a_client_that_is_gone_is_forgotten_however_slow_the_machine_is(server, monkeypatch):
+    """There is a look at what has come after each message then, not only now and then."""
+    monkeypatch.setattr(serving, "TURN", 0.0)
+    monkeypatch.setattr(listener, "LOOK_INTERVAL", 0.0)
+    for _ in range(5):
+        PlainClient(server.address, "direct" if server.runtime.direct else "zmq").close()
+    assert eventually(lambda: not server.listener.connections)

@@ -13,6 +13,7 @@ import zmq
 from conftest import with_key
 
 from pyacq_rpc.transport.direct import connect_direct
+from pyacq_rpc.transport.stamps import Stamps, new_routing_id, unstamp
 from pyacq_rpc.transport.stream import Stream
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Goodbye, Hello, Message, Move, Reference, Request, Welcome
@@ -32,7 +33,8 @@ class PlainClient:
     Parameters
     ----------
     address : str
-    road : {'zmq', 'direct'}
+    road : {'zmq', 'stamped', 'direct'}
+        Over ZeroMQ it need not stamp its messages, but can.
     peer : str
         What it calls its process.
     serializer : str
@@ -54,6 +56,10 @@ class PlainClient:
         self.socket.sndhwm = 0
         self.socket.rcvhwm = 0
         self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        self._routing_id = new_routing_id() if road == "stamped" else None
+        self._stamps = None if self._routing_id is None else Stamps(self._routing_id)
+        if self._routing_id is not None:
+            self.socket.setsockopt(zmq.ROUTING_ID, self._routing_id)
         self.socket.connect(address)
         self.codec = codec_named(serializer)
         self.stream: Stream | None = None
@@ -84,6 +90,8 @@ class PlainClient:
             self.stream.send(frames)
 
     def send_over_socket(self, frames: list[Any]) -> None:
+        if self._stamps is not None:
+            frames = self._stamps.put(frames)
         with contextlib.suppress(zmq.Again):  # the server has hung up
             self.socket.send_multipart(frames, zmq.DONTWAIT)
 
@@ -122,7 +130,9 @@ class PlainClient:
     def _receive_over_socket(self, timeout: float) -> Message | None:
         if not self.socket.poll(int(timeout * 1000)):
             return None
-        return self.codec.decode(self.socket.recv_multipart(), only_name)  # type: ignore[arg-type]
+        frames = [memoryview(frame) for frame in self.socket.recv_multipart()]
+        assert self._routing_id is None or unstamp(self._routing_id, frames)
+        return self.codec.decode(frames, only_name)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Hang up without a word."""

@@ -41,6 +41,7 @@ class Relay:
         self._whole = threading.Event()  # clear while the cable is cut
         self._whole.set()
         self._tamper: Tamper | None = None
+        self._of_client = False
         self._threads = [threading.Thread(target=self._accept)]
         self._open: list[socket.socket] = []
         self._threads[0].start()
@@ -59,8 +60,9 @@ class Relay:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def tamper(self, how: Tamper) -> None:
-        """Do this to the next frame of the server."""
+    def tamper(self, how: Tamper, of_client: bool = False) -> None:
+        """Do this to the next frame of the server, or of the client."""
+        self._of_client = of_client
         self._tamper = how
 
     def tampered(self) -> bool:
@@ -84,13 +86,14 @@ class Relay:
                 self._threads.append(thread)
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        is_answer = source.getpeername()[1] == self._port
+        of_client = source.getpeername()[1] != self._port
         try:
             frames = self._frames(source)
             for frame in frames:
                 passed = iter([frame])
-                if is_answer and self._tamper is not None and _is_message(frame):
-                    how, self._tamper = self._tamper, None
+                how = self._tamper
+                if how is not None and of_client == self._of_client and _is_message(frame):
+                    self._tamper = None
                     passed = how(frame, frames)
                 for data in passed:
                     self._whole.wait()
@@ -182,3 +185,16 @@ def leave_out(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     while len(frame) == PING:
         yield frame
         frame = next(rest)
+
+
+def leave_out_two(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Leave out the next one, too."""
+    yield from leave_out(frame, rest)
+    yield from leave_out(next(rest), rest)
+
+
+def splice(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass on this one, and leave out three."""
+    yield frame
+    for _ in range(3):
+        yield from leave_out(next(rest), rest)

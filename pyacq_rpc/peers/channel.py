@@ -29,6 +29,7 @@ from ..limits import LEAST_MESSAGE, Limits
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect, new_dealer
+from ..transport.stamps import Stamps, new_routing_id, unstamp
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
@@ -45,6 +46,8 @@ __all__ = ["Channel", "Receiver"]
 
 _log = getLogger(__name__)
 
+
+_CHANGED = "is out of reach: what it has sent was changed on the way"
 
 _TRIES = 3
 """Handshakes that may fail without a reason; a server that ends within one gives none."""
@@ -161,13 +164,17 @@ class Channel:
         self._lock = threading.RLock()
         self._server_closed = False
         self._farewell: str | None = None
-        self._connected = address.startswith("inproc:")
+        self.in_process = self._connected = address.startswith("inproc:")
         self._refused = False
         # Messages, and at the end what has become of the server.
         self._inbox: collections.deque[list[Any] | str] = collections.deque()
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
-        self._socket = new_dealer(runtime.context, runtime.keys.for_client(address))
+        # Within a process nobody is in between.
+        self._routing_id = None if self.in_process else new_routing_id()
+        self._stamps = None if self._routing_id is None else Stamps(self._routing_id)
+        key = runtime.keys.for_client(address)
+        self._socket = new_dealer(runtime.context, key, self._routing_id)
         self._monitor = Monitor(self._socket)
         try:
             connect(self._socket, address)
@@ -183,7 +190,6 @@ class Channel:
         self._unseen = False  # whether the stream may hold what it has read
         self.fds = [self._socket_fd]
         self._last_soon = 0.0
-        self.in_process = address.startswith("inproc:")
         self.monitor_fd = self._monitor.fd
         self.name = runtime.links.peer_name(address)
         self.peer = self.name.text
@@ -232,7 +238,7 @@ class Channel:
                     self.sends += stream.taken - taken
                 return
             try:
-                self._frames.send(frames)
+                self._send_over_socket(frames)
                 self.sends += 1
             except zmq.Again:  # over inproc the other end is gone at once
                 self._connected = False
@@ -338,7 +344,7 @@ class Channel:
         with self._lock:
             if not self.closed:
                 with contextlib.suppress(zmq.Again):
-                    self._frames.send(self._codec.encode(message, refuse))
+                    self._send_over_socket(self._codec.encode(message, refuse))
                 self._read()
         self.deliver()
 
@@ -347,6 +353,12 @@ class Channel:
         with self._lock:
             self._read()
         return self.deliver()
+
+    def opened(self, frames: list[zmq.Frame]) -> list[Any] | str:
+        """Return the buffers of a message, or what has become of the server, as for `lose`."""
+        buffers = [frame.buffer for frame in frames]
+        is_right = self._routing_id is None or unstamp(self._routing_id, buffers)
+        return buffers if is_right else _CHANGED
 
     def road(self) -> str:
         """Return what requests go over: ``'direct'`` or ``'zmq'``."""
@@ -395,7 +407,7 @@ class Channel:
             self.lose(refused)
         elif spoilt and was_connected:
             # libzmq reads no more then, but ends the connection only seconds later.
-            self.lose("is out of reach: what it has sent was changed on the way")
+            self.lose(_CHANGED)
         elif lost:
             self.lose(self._why_lost())
 
@@ -485,9 +497,12 @@ class Channel:
         frames = self._codec.encode(message, refuse)
         if self._stream is None:
             with contextlib.suppress(zmq.Again):  # refused already, as the monitor will tell
-                self._frames.send(frames)
+                self._send_over_socket(frames)
         else:
             self._stream.send(frames)
+
+    def _send_over_socket(self, frames: list[Any]) -> None:
+        self._frames.send(frames if self._stamps is None else self._stamps.put(frames))
 
     def _put_releases(self) -> None:
         self._put(messages.Release(self.holder.take_released()))
@@ -522,7 +537,7 @@ class Channel:
                 frames = self._frames.take()
                 if frames is None:
                     break
-                arrived = [[frame.buffer for frame in frames]]
+                arrived = [self.opened(frames)]
                 inbox += arrived
                 frames.clear()  # with no call in between: both happen, or neither
         except BaseException:

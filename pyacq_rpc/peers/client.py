@@ -273,9 +273,13 @@ class RPCClient(Batching):
         Parameters
         ----------
         msg : list of zmq.Frame
-            The frames of the message.
+            The frames of the message, as the socket has given them.
         """
-        effect = self._conversation.receive([frame.buffer for frame in msg])
+        opened = self.channel.opened(msg)
+        if isinstance(opened, str):
+            self.channel.lose(opened)
+            return
+        effect = self._conversation.receive(opened)
         self._holder.arriving.clear()
         if effect is not None:
             effect()

@@ -6,6 +6,7 @@ import collections
 
 from ..transport.backlog import Backlog
 from ..transport.guest import Guest
+from ..transport.stamps import Stamps, is_stamped
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
 from .exchange import Handed
@@ -42,6 +43,8 @@ class Connection:
         Where it is, as seen from here; empty for this host.
     backlog : Backlog or None
         What waits for it on the other road, where that can be told.
+    stamps : Stamps or None
+        What tells messages to it from data, if it asks for that by its identity.
     cut : bool
         Whether it was cut off, for having gone beyond a limit.
     """
@@ -58,6 +61,7 @@ class Connection:
         "host",
         "identity",
         "peer",
+        "stamps",
         "stream",
         "token",
     )
@@ -75,6 +79,7 @@ class Connection:
         self.guest: Guest | None = None
         self.host = ""
         self.backlog: Backlog | None = None
+        self.stamps = Stamps(identity) if is_stamped(identity) else None
         self.cut = False
 
     def withdrawn(self, request_id: int) -> bool:

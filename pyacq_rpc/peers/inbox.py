@@ -5,21 +5,43 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+import zmq
+
 from ..errors import RPCError
 from ..late_logging import getLogger
 from ..limits import Limits
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
+from ..transport.stamps import is_stamped, unstamp
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
 from .sizes import too_large
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "OverZmq"]
 
 _log = getLogger(__name__)
 
 _URGENT_SIZE = 80
 """Bytes within which a message that overtakes others fits."""
+
+
+class OverZmq(list[memoryview]):
+    """The buffers of a message that came over ZeroMQ.
+
+    Attributes
+    ----------
+    first : zmq.Frame
+        Tells whose it is.
+    is_right : bool
+        Whether it is as it was sent.
+    """
+
+    __slots__ = ("first", "is_right")
+
+    def __init__(self, identity: bytes, frames: list[zmq.Frame]) -> None:
+        super().__init__([frame.buffer for frame in frames])
+        self.first = frames[0]
+        self.is_right = not is_stamped(identity) or unstamp(identity, self)
 
 
 class Inbox:
@@ -43,9 +65,8 @@ class Inbox:
     Attributes
     ----------
     items : collections.deque
-        A client's identity and the frames of its message, as `zmq.Frame` or
-        as buffers, according to the road; None for the frames says that the
-        client is gone.
+        A client's identity and the buffers of its message, as `OverZmq` or as
+        a list, according to the road; None for them says that the client is gone.
     waiting : dict
         How many messages of each client are among the items, by its identity.
         Whoever takes one counts it out.
@@ -54,7 +75,8 @@ class Inbox:
     urgent : collections.deque
         Clients, and their requests that overtake those.
     excess : collections.deque
-        What has come beyond the limits, in the same form; to be refused at once.
+        What has come beyond the limits, or was changed on the way, in the same form;
+        to be refused at once.
     running : dict
         How many requests of each client are tasks by now, which count as if they waited.
     cancels : collections.deque or None
@@ -204,12 +226,13 @@ class Inbox:
     def _take_messages(self) -> None:
         items = self.items
         while (message := self._socket.take()) is not None:
-            identity, frames = message[0].bytes, message[1:]
             # An identity and nothing else is no message of ours.
             arrived = []
-            if frames and not self._overtakes(identity, frames):
+            identity = message[0].bytes
+            frames = OverZmq(identity, message[1:]) if len(message) > 1 else None
+            if frames is not None and not self._overtakes(identity, frames):
                 waiting = self.waiting.get(identity, 0)
-                if len(frames) > 1 and too_large(frames, self._limits):
+                if not frames.is_right or (len(frames) > 1 and too_large(frames, self._limits)):
                     self.excess.append((identity, frames))
                 elif (
                     waiting + self.running.get(identity, 0) >= self._most
@@ -222,15 +245,17 @@ class Inbox:
             items += arrived
             message.clear()  # with no call in between: both happen, or neither
 
-    def _overtakes(self, identity: bytes, frames: list[Any]) -> bool:
+    def _overtakes(self, identity: bytes, frames: OverZmq) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""
         connection = self._connections.get(identity)
         if connection is None or len(frames) > 1 or len(frames[0]) > _URGENT_SIZE:
             return False
+        if not frames.is_right:
+            return False
         if connection.guest is not None:
             return False  # whoever takes it from the inbox looks first whether that one may stay
         try:
-            message = connection.codec.decode([frames[0].buffer], _no_reference)
+            message = connection.codec.decode(frames, _no_reference)
         except RPCError:
             return False  # whoever takes it from the inbox will say so
         most = 2 * self._most  # more cannot wait

@@ -337,6 +337,8 @@ class Listener:
         with self.lock:
             if self.closed:
                 return False
+            if connection.stamps is not None:
+                frames = connection.stamps.put(frames)
             backlog = connection.backlog
             if backlog is not None:
                 backlog.unmarked += sum(map(len, frames))

@@ -16,12 +16,13 @@ from ..transport.addresses import host_of, is_here
 from ..transport.guest import Guest, admitted_key, peer_host
 from ..transport.monitor import source_descriptor
 from ..wire import messages
-from ..wire.codecs import Codec, codec_named, codec_of
+from ..wire.codecs import codec_named, codec_of
 from ..wire.messages import Failure, Goodbye, Hello, Message, Reference, Request
 from ..wire.values import Undecodable
 from .answering import failure_of, run_request, told
 from .connection import Connection
 from .exchange import CLAIM_GRACE, resolve
+from .inbox import OverZmq
 from .sizes import too_large
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ __all__ = ["Reception"]
 
 _log = getLogger(__name__)
 
+_CHANGED = "what this client has sent was changed on the way"
+
 _REVOKED = "your key does not let you in any more; ask the server's owner for another one"
+
+_UNTOLD = codec_named("msgpack")
+"""How a client is written to whose own way is not known."""
 
 RETRY = 0.1
 """Seconds after which a client that found no descriptor free is looked at again."""
@@ -83,10 +89,8 @@ class Reception:
             self._send_away(connection)
             return
         try:
-            is_zmq = type(frames[0]) is zmq.Frame
-            buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            message = connection.codec.decode(buffers, partial(self._resolve, connection))
-            del frames, buffers
+            message = connection.codec.decode(frames, partial(self._resolve, connection))
+            del frames
         except Undecodable as undecodable:
             self._tell_undecodable(connection, undecodable)
             return
@@ -109,20 +113,19 @@ class Reception:
 
     def _meet(self, identity: bytes, frames: list[Any]) -> None:
         """Take a message of somebody who is not connected: it has to be a hello."""
-        first = frames[0]
-        if not isinstance(first, zmq.Frame) or self._is_cut(identity):
+        stranger = self._stranger(identity, frames)
+        if stranger is None or not isinstance(frames, OverZmq):
             return  # it has said goodbye before, or we have
-        stranger = self._stranger(identity, codec_named("msgpack"), first)
+        first = frames.first
         try:
-            buffers = [frame.buffer for frame in frames]
-            codec = codec_of(buffers, self._limits.nesting)
+            codec = codec_of(frames, self._limits.nesting)
             guest = self._guest(first)
             if guest is not None and not _may_stay(guest):
                 # It was let in, and goes on after it was sent away.
                 stranger.codec = codec
                 self._listener.tell(stranger, Goodbye(_REVOKED))
                 return
-            message = codec.decode(buffers, _no_reference)
+            message = codec.decode(frames, _no_reference)
             stranger.codec = codec
         except Undecodable as undecodable:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
@@ -136,18 +139,15 @@ class Reception:
             failure = Failure(None, "stranger", "", [], "say hello first", None, "")
             self._listener.tell(stranger, failure)
 
-    def _stranger(self, identity: bytes, codec: Codec, first: zmq.Frame) -> Connection:
-        """Return somebody who has not said hello, and writes like this."""
+    def _stranger(self, identity: bytes, frames: list[Any]) -> Connection | None:
+        """Return who has sent this and has not said hello, unless one of us has said goodbye."""
         stranger = self._connections.stranger(identity)
+        if not isinstance(frames, OverZmq) or (stranger is not None and stranger.cut):
+            return None
         if stranger is None:
-            stranger = Connection(identity, "", codec, source_descriptor(first))
+            stranger = Connection(identity, "", _UNTOLD, source_descriptor(frames.first))
             self._listener.meet(stranger)
-        stranger.codec = codec
         return stranger
-
-    def _is_cut(self, identity: bytes) -> bool:
-        stranger = self._connections.stranger(identity)
-        return stranger is not None and stranger.cut
 
     def _guest(self, frame: zmq.Frame) -> Guest | None:
         key = self._listener.key
@@ -174,35 +174,35 @@ class Reception:
         while excess:
             identity, frames = excess.popleft()
             connection = self._connections.get(identity)
-            is_zmq = type(frames[0]) is zmq.Frame
-            if connection is None and (not is_zmq or self._is_cut(identity)):
+            is_known = connection is not None
+            connection = connection or self._stranger(identity, frames)
+            if connection is None:
                 continue  # it has said goodbye before, or we have
-            buffers = [frame.buffer for frame in frames] if is_zmq else frames
-            too_much = too_large(buffers, self._limits)
+            if isinstance(frames, OverZmq) and not frames.is_right:
+                self._listener.cut(connection, _CHANGED)
+                continue
+            too_much = too_large(frames, self._limits)
             try:
-                codec = connection.codec if connection else codec_of(buffers, self._limits.nesting)
-                connection = connection or self._stranger(identity, codec, frames[0])
+                if not is_known:
+                    connection.codec = codec_of(frames, self._limits.nesting)
                 if too_much:
                     self._listener.cut(connection, f"a message of this client {too_much}")
                     continue
-                known = self._connections.get(identity) is connection
-                resolve_it = partial(self._resolve, connection) if known else _no_reference
-                message = codec.decode(buffers, resolve_it)
+                resolve_it = partial(self._resolve, connection) if is_known else _no_reference
+                message = connection.codec.decode(frames, resolve_it)
             except Undecodable as undecodable:
                 message = undecodable.partial
             except RPCError:
                 message = None  # it will be told in its turn what is wrong about it
             if not isinstance(message, Request):
-                self._keep_for_later(connection, identity, frames)
-            elif connection is not None and message.reply != "off":
+                self._keep_for_later(connection, frames)
+            elif message.reply != "off":
                 self._listener.tell(connection, failure_of_error(message.id, self._too_many()))
 
-    def _keep_for_later(
-        self, connection: Connection | None, identity: bytes, frames: list[Any]
-    ) -> None:
+    def _keep_for_later(self, connection: Connection, frames: list[Any]) -> None:
         with self._lock:
-            kept = self._inbox.keep(identity, frames)
-        if not kept and connection is not None:
+            kept = self._inbox.keep(connection.identity, frames)
+        if not kept:
             why = f"more than {2 * self._limits.requests} messages of this client waited"
             self._listener.cut(connection, why)
 
@@ -244,6 +244,7 @@ class Reception:
         server, limits = self._server, self._limits
         connection = Connection(stranger.identity, hello.peer, stranger.codec, stranger.descriptor)
         connection.backlog = stranger.backlog
+        connection.stamps = stranger.stamps
         connection.guest = guest
         if host_of(server.address) and not is_here(host := peer_host(frame)):
             connection.host = host

@@ -141,20 +141,25 @@ def listen(socket: zmq.Socket[bytes], address: str) -> None:
         raise OSError(error.errno, f"cannot listen at {address}: {error.strerror}") from error
 
 
-def new_dealer(context: zmq.Context[Any], key: Key | None = None) -> zmq.Socket[bytes]:
+def new_dealer(
+    context: zmq.Context[Any], key: Key | None = None, routing_id: bytes | None = None
+) -> zmq.Socket[bytes]:
     """Return a DEALER socket, which is to `connect`.
-
-    Its identity is left to the ROUTER, which makes a random one.
 
     Parameters
     ----------
     context : zmq.Context
     key : Key, optional
         The client's, which has to be the server's too.
+    routing_id : bytes, optional
+        What the ROUTER is to call it. By default that chooses, at random, and anew if the
+        connection breaks and is made again.
     """
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     try:
         _common(socket)
+        if routing_id is not None:
+            socket.setsockopt(zmq.ROUTING_ID, routing_id)
         if key is not None:
             be_client(socket, key)
     except BaseException:

@@ -35,7 +35,7 @@ def thing(client):
     return client["thing"]
 
 
-@pytest.fixture(params=["zmq", "direct"])
+@pytest.fixture(params=["zmq", "stamped", "direct"])
 def road(request):
     """Each road that there is."""
     if request.param == "direct" and not current().direct:

@@ -89,8 +89,8 @@ class PlainClient:
         else:
             self.stream.send(frames)
 
-    def send_over_socket(self, frames: list[Any]) -> None:
-        if self._stamps is not None:
+    def send_over_socket(self, frames: list[Any], as_agreed: bool = True) -> None:
+        if self._stamps is not None and as_agreed:
             frames = self._stamps.put(frames)
         with contextlib.suppress(zmq.Again):  # the server has hung up
             self.socket.send_multipart(frames, zmq.DONTWAIT)

@@ -299,8 +299,10 @@ class Listener:
                 stream.close()
             # There it gets through even if it reads the other road slowly.
             self._send_over_socket(connection, goodbye)
-            if connection.backlog is not None and (slow or not connection.peer):
-                connection.backlog.cut()  # it would not stop by itself
+            # Only who is there can be slow. Of others the descriptor may be somebody else's by now;
+            # if they go on, they are not listened to.
+            if slow and connection.backlog is not None:
+                connection.backlog.cut()
             self.inbox.items.appendleft((connection.identity, None))
 
     def _cut_slow(self, connection: Connection) -> None:

@@ -39,7 +39,7 @@ from fuzz.conversations import Player, serializer_of
 from fuzz.fuzz_wire import Cautious, Frames, Harmless, Invariant
 from plain_client import PlainClient
 
-from pyacq_rpc import Limits, RPCClient, RPCServer, ServerDisconnected, reset
+from pyacq_rpc import Limits, RPCClient, RPCError, RPCServer, ServerDisconnected, reset
 from pyacq_rpc.peers import reception
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport.keys import KEY_VARIABLE
@@ -150,7 +150,7 @@ class Arena:
         r = self.player.random
         client = PlainClient(
             self.server.address,
-            self.road,
+            r.choice(["zmq", "stamped"]) if self.road == "zmq" else self.road,
             peer=r.choice(["hostile", "another"]),
             serializer=serializer_of(messages),
             hello=self.road == "direct" or r.random() < 0.95,
@@ -169,7 +169,7 @@ class Arena:
     def _say(self, client: PlainClient, frames: Frames) -> None:
         r = self.player.random
         if client.stream is None or r.random() < 0.1:
-            client.send_over_socket(frames)
+            client.send_over_socket(frames, as_agreed=r.random() < 0.95)
         elif r.random() < 0.9:
             client.send_frames([bytes(frame) for frame in frames])
         else:
@@ -200,7 +200,7 @@ class Arena:
         """Read what is there, and remember references for later."""
         try:
             message = client.receive(0.0 if self.player.random.random() < 0.5 else 0.02)
-        except Exception:  # noqa: BLE001  # it was asked for something that cannot be read here
+        except RPCError:  # it was asked for something that cannot be read here
             return
         kind = type(message).__name__
         code = getattr(message, "code", "")

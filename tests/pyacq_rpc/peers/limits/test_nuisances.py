@@ -18,7 +18,8 @@ from tight import MB
 
 from pyacq_rpc import RPCClient
 from pyacq_rpc.peers.runtime import current
-from pyacq_rpc.wire.messages import Cancel, Failure, Goodbye, Hello, Result
+from pyacq_rpc.wire.messages import Cancel, Failure, Goodbye, Hello, Result, Welcome
+from spawner import ProcessSpawner
 
 
 def memory():
@@ -87,13 +88,41 @@ def test_who_has_not_even_said_hello_is_cut_off_too(server):
         def send_more():
             for _ in range(2000):
                 deaf.send_frames(garbage)
-            return not server.listener.connections._strangers
+            return all(one.cut for one in server.listener.connections._strangers.values())
 
         assert serve_meanwhile(server, send_more) < 5
         assert memory() - before < 200 * MB
     finally:
         deaf.close()
         relay.close()
+
+
+def test_who_comes_after_somebody_who_is_cut_off_stays(tmp_path):
+    """Though it has the descriptor that the other one had."""
+    os.mkfifo(tmp_path / "gate")
+    with ProcessSpawner() as node:
+        assert settled(node.client)
+        process = psutil.Process(node.pid)
+        before = len(process.net_connections())
+        opened = node._import("builtins").open(str(tmp_path / "gate"), _sync="async")
+        nuisance = PlainClient(node.address, "stamped", hello=False)
+        nuisance.send_over_socket([b"garbage"], as_agreed=False)
+        assert eventually(lambda: len(process.net_connections()) > before)
+        time.sleep(0.1)  # for the message; without it this shows nothing
+        nuisance.close()
+        assert eventually(lambda: len(process.net_connections()) == before)
+        after = PlainClient(node.address, hello=False)
+        try:
+            after.send(Hello(1, "after", {}))
+            assert eventually(lambda: len(process.net_connections()) > before)
+            time.sleep(0.1)
+            (tmp_path / "gate").write_text("")
+            opened.result(10)
+            assert isinstance(after.receive(), Welcome)
+            after.ask(1, "ping")
+            assert isinstance(after.receive(), Result)
+        finally:
+            after.close()
 
 
 def test_a_client_that_was_stopped_learns_why_it_was_cut_off(server, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import zmq
 from conftest import with_key
 
 from pyacq_rpc.transport.direct import connect_direct
-from pyacq_rpc.transport.stamps import Stamps, new_routing_id, unstamp
+from pyacq_rpc.transport.stamps import Stamps, ask_for_stamps, new_secret, unstamp
 from pyacq_rpc.transport.stream import Stream
 from pyacq_rpc.wire.codecs import codec_named
 from pyacq_rpc.wire.messages import Goodbye, Hello, Message, Move, Reference, Request, Welcome
@@ -56,10 +57,9 @@ class PlainClient:
         self.socket.sndhwm = 0
         self.socket.rcvhwm = 0
         self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        self._routing_id = new_routing_id() if road == "stamped" else None
-        self._stamps = None if self._routing_id is None else Stamps(self._routing_id)
-        if self._routing_id is not None:
-            self.socket.setsockopt(zmq.ROUTING_ID, self._routing_id)
+        self._stamps = Stamps(new_secret(), itertools.count()) if road == "stamped" else None
+        if self._stamps is not None:
+            ask_for_stamps(self.socket, self._stamps.secret)
         self.socket.connect(address)
         self.codec = codec_named(serializer)
         self.stream: Stream | None = None
@@ -131,7 +131,7 @@ class PlainClient:
         if not self.socket.poll(int(timeout * 1000)):
             return None
         frames = [memoryview(frame) for frame in self.socket.recv_multipart()]
-        assert self._routing_id is None or unstamp(self._routing_id, frames)
+        assert self._stamps is None or unstamp(self._stamps.secret, frames)
         return self.codec.decode(frames, only_name)  # type: ignore[arg-type]
 
     def close(self) -> None:

@@ -180,21 +180,21 @@ def truncate(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield frame[:-5]
 
 
-def leave_out(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """Leave it out, unless it is a heartbeat, which nobody would miss."""
-    while len(frame) == PING:
-        yield frame
-        frame = next(rest)
+def leaving_out(*which: int) -> Tamper:
+    """Return what leaves out some of the next frames, by position.
 
+    Heartbeats, which nobody would miss, are passed on and not counted.
+    """
 
-def leave_out_two(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """Leave out the next one, too."""
-    yield from leave_out(frame, rest)
-    yield from leave_out(next(rest), rest)
+    def leave_out(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+        last = max(which)
+        for at in range(last + 1):
+            while len(frame) == PING:
+                yield frame
+                frame = next(rest)
+            if at not in which:
+                yield frame
+            if at < last:
+                frame = next(rest)
 
-
-def splice(frame: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass on this one, and leave out three."""
-    yield frame
-    for _ in range(3):
-        yield from leave_out(next(rest), rest)
+    return leave_out

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -29,7 +30,7 @@ from ..limits import LEAST_MESSAGE, Limits
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect, new_dealer
-from ..transport.stamps import Stamps, new_routing_id, unstamp
+from ..transport.stamps import Stamps, new_secret, unstamp
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
@@ -46,8 +47,6 @@ __all__ = ["Channel", "Receiver"]
 
 _log = getLogger(__name__)
 
-
-_CHANGED = "is out of reach: what it has sent was changed on the way"
 
 _TRIES = 3
 """Handshakes that may fail without a reason; a server that ends within one gives none."""
@@ -171,10 +170,9 @@ class Channel:
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
         # Within a process nobody is in between.
-        self._routing_id = None if self.in_process else new_routing_id()
-        self._stamps = None if self._routing_id is None else Stamps(self._routing_id)
-        key = runtime.keys.for_client(address)
-        self._socket = new_dealer(runtime.context, key, self._routing_id)
+        self._stamps = None if self.in_process else Stamps(new_secret(), itertools.count())
+        secret = None if self._stamps is None else self._stamps.secret
+        self._socket = new_dealer(runtime.context, runtime.keys.for_client(address), secret)
         self._monitor = Monitor(self._socket)
         try:
             connect(self._socket, address)
@@ -354,11 +352,14 @@ class Channel:
             self._read()
         return self.deliver()
 
-    def opened(self, frames: list[zmq.Frame]) -> list[Any] | str:
-        """Return the buffers of a message, or what has become of the server, as for `lose`."""
+    def opened(self, frames: list[zmq.Frame]) -> list[Any] | None:
+        """Return the buffers of a message that has come over the socket, if it is whole."""
         buffers = [frame.buffer for frame in frames]
-        is_right = self._routing_id is None or unstamp(self._routing_id, buffers)
-        return buffers if is_right else _CHANGED
+        if self._stamps is None or unstamp(self._stamps.secret, buffers):
+            return buffers
+        # Not the end, since it may be an interrupt that has lost a frame: here, or over there.
+        _log.warning("%s: dropped a message of which a part was lost on the way", self.server)
+        return None
 
     def road(self) -> str:
         """Return what requests go over: ``'direct'`` or ``'zmq'``."""
@@ -407,7 +408,7 @@ class Channel:
             self.lose(refused)
         elif spoilt and was_connected:
             # libzmq reads no more then, but ends the connection only seconds later.
-            self.lose(_CHANGED)
+            self.lose("is out of reach: what it has sent was changed on the way")
         elif lost:
             self.lose(self._why_lost())
 
@@ -537,7 +538,8 @@ class Channel:
                 frames = self._frames.take()
                 if frames is None:
                     break
-                arrived = [self.opened(frames)]
+                opened = self.opened(frames)
+                arrived = [] if opened is None else [opened]
                 inbox += arrived
                 frames.clear()  # with no call in between: both happen, or neither
         except BaseException:

@@ -276,8 +276,7 @@ class RPCClient(Batching):
             The frames of the message, as the socket has given them.
         """
         opened = self.channel.opened(msg)
-        if isinstance(opened, str):
-            self.channel.lose(opened)
+        if opened is None:
             return
         effect = self._conversation.receive(opened)
         self._holder.arriving.clear()

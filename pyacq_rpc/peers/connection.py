@@ -6,7 +6,7 @@ import collections
 
 from ..transport.backlog import Backlog
 from ..transport.guest import Guest
-from ..transport.stamps import Stamps, is_stamped
+from ..transport.stamps import Stamps
 from ..transport.stream import Stream
 from ..wire.codecs import Codec
 from .exchange import Handed
@@ -35,8 +35,6 @@ class Connection:
         What it has to show where the direct road begins.
     stream : Stream or None
         That road, once it has taken it.
-    ended : bool
-        Whether its end has been noted.
     guest : Guest or None
         Set if it has another key than the server, which may be revoked.
     host : str
@@ -44,7 +42,7 @@ class Connection:
     backlog : Backlog or None
         What waits for it on the other road, where that can be told.
     stamps : Stamps or None
-        What tells messages to it from data, if it asks for that by its identity.
+        What stamps messages to it, if it has asked for that.
     cut : bool
         Whether it was cut off, for having gone beyond a limit.
     """
@@ -55,7 +53,6 @@ class Connection:
         "codec",
         "cut",
         "descriptor",
-        "ended",
         "guest",
         "handed",
         "host",
@@ -75,11 +72,10 @@ class Connection:
         self.handed = Handed()
         self.token = ""
         self.stream: Stream | None = None
-        self.ended = False
         self.guest: Guest | None = None
         self.host = ""
         self.backlog: Backlog | None = None
-        self.stamps = Stamps(identity) if is_stamped(identity) else None
+        self.stamps: Stamps | None = None
         self.cut = False
 
     def withdrawn(self, request_id: int) -> bool:

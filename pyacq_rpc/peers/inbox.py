@@ -12,7 +12,7 @@ from ..late_logging import getLogger
 from ..limits import Limits
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
-from ..transport.stamps import is_stamped, unstamp
+from ..transport.stamps import secret_of, unstamp
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
 from .sizes import too_large
@@ -30,18 +30,15 @@ class OverZmq(list[memoryview]):
 
     Attributes
     ----------
-    first : zmq.Frame
-        Tells whose it is.
-    is_right : bool
-        Whether it is as it was sent.
+    frame : zmq.Frame
+        One of its frames, of which libzmq tells what connection it came over.
     """
 
-    __slots__ = ("first", "is_right")
+    __slots__ = ("frame",)
 
-    def __init__(self, identity: bytes, frames: list[zmq.Frame]) -> None:
+    def __init__(self, frames: list[zmq.Frame]) -> None:
         super().__init__([frame.buffer for frame in frames])
-        self.first = frames[0]
-        self.is_right = not is_stamped(identity) or unstamp(identity, self)
+        self.frame = frames[0]
 
 
 class Inbox:
@@ -75,8 +72,7 @@ class Inbox:
     urgent : collections.deque
         Clients, and their requests that overtake those.
     excess : collections.deque
-        What has come beyond the limits, or was changed on the way, in the same form;
-        to be refused at once.
+        What has come beyond the limits, in the same form; to be refused at once.
     running : dict
         How many requests of each client are tasks by now, which count as if they waited.
     cancels : collections.deque or None
@@ -154,8 +150,8 @@ class Inbox:
                 waiting += self.running.get(identity, 0)
             if waiting > self._most or identity in self.refused:
                 self._screen(identity, came)
-        if stream.ended and not connection.ended:  # each look at it finds that again
-            connection.ended = True
+        # Each look at it finds that again; one that is told once more for each never ends.
+        if stream.ended and (identity, None) not in items:
             self.lost(connection)
 
     def _screen(self, identity: bytes, came: int) -> None:
@@ -189,7 +185,6 @@ class Inbox:
             if len(self.items) > before:
                 came = len(self.items) - before
                 self.waiting[identity] = self.waiting.get(identity, 0) + came
-            connection.ended = True
             self.lost(connection)
         return any(identity == connection.identity for identity, _ in self.items)
 
@@ -226,13 +221,12 @@ class Inbox:
     def _take_messages(self) -> None:
         items = self.items
         while (message := self._socket.take()) is not None:
-            # An identity and nothing else is no message of ours.
-            arrived = []
             identity = message[0].bytes
-            frames = OverZmq(identity, message[1:]) if len(message) > 1 else None
-            if frames is not None and not self._overtakes(identity, frames):
+            frames = self._opened(identity, message[1:])
+            arrived = []
+            if frames and not self._overtakes(identity, frames):
                 waiting = self.waiting.get(identity, 0)
-                if not frames.is_right or (len(frames) > 1 and too_large(frames, self._limits)):
+                if len(frames) > 1 and too_large(frames, self._limits):
                     self.excess.append((identity, frames))
                 elif (
                     waiting + self.running.get(identity, 0) >= self._most
@@ -245,12 +239,26 @@ class Inbox:
             items += arrived
             message.clear()  # with no call in between: both happen, or neither
 
+    def _opened(self, identity: bytes, frames: list[zmq.Frame]) -> OverZmq | None:
+        """Return a message, if it is whole; an identity and nothing else is none of ours."""
+        if not frames:
+            return None
+        opened = OverZmq(frames)
+        connection = self._connections.get(identity)
+        if connection is None:
+            secret = secret_of(frames[0])
+        else:
+            secret = None if connection.stamps is None else connection.stamps.secret
+        if secret is None or unstamp(secret, opened):
+            return opened
+        # Not an end of it, since it may be an interrupt that has lost a frame: here, or there.
+        _log.warning("dropped a message of a client: a part of it was lost on the way")
+        return None
+
     def _overtakes(self, identity: bytes, frames: OverZmq) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""
         connection = self._connections.get(identity)
         if connection is None or len(frames) > 1 or len(frames[0]) > _URGENT_SIZE:
-            return False
-        if not frames.is_right:
             return False
         if connection.guest is not None:
             return False  # whoever takes it from the inbox looks first whether that one may stay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from ..transport.listed import Listing
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, clean_address, endpoint, listen, new_router
+from ..transport.stamps import Stamps, secret_of
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
@@ -117,6 +119,8 @@ class Listener:
         self.inbox = Inbox(self._frames, self._monitor, self.connections, limits)
         self._ready: Sequence[tuple[int, int]] = ()
         self.looked = 0.0
+        # For all, since a client may say goodbye, and hello again, over one connection.
+        self._numbers = itertools.count()
         self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
         self._poller = Poller()
@@ -217,9 +221,11 @@ class Listener:
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
 
-    def meet(self, connection: Connection) -> None:
-        """Begin to know somebody who has not said hello."""
+    def meet(self, connection: Connection, frame: zmq.Frame) -> None:
+        """Begin to know somebody who has not said hello, by what has come."""
         descriptor = connection.descriptor
+        secret = secret_of(frame)
+        connection.stamps = None if secret is None else Stamps(secret, self._numbers)
         with self.lock:
             # Of one that has ended nobody would tell once more.
             if descriptor is not None and self.inbox.is_open(descriptor):

@@ -32,12 +32,9 @@ __all__ = ["Reception"]
 
 _log = getLogger(__name__)
 
-_CHANGED = "what this client has sent was changed on the way"
-
 _REVOKED = "your key does not let you in any more; ask the server's owner for another one"
 
-_UNTOLD = codec_named("msgpack")
-"""How a client is written to whose own way is not known."""
+_MSGPACK = codec_named("msgpack")
 
 RETRY = 0.1
 """Seconds after which a client that found no descriptor free is looked at again."""
@@ -116,10 +113,9 @@ class Reception:
         stranger = self._stranger(identity, frames)
         if stranger is None or not isinstance(frames, OverZmq):
             return  # it has said goodbye before, or we have
-        first = frames.first
         try:
             codec = codec_of(frames, self._limits.nesting)
-            guest = self._guest(first)
+            guest = self._guest(frames.frame)
             if guest is not None and not _may_stay(guest):
                 # It was let in, and goes on after it was sent away.
                 stranger.codec = codec
@@ -134,7 +130,7 @@ class Reception:
             self._refuse(stranger, error)
             return
         if isinstance(message, Hello):
-            self._welcome(stranger, message, first, guest)
+            self._welcome(stranger, message, frames.frame, guest)
         else:
             failure = Failure(None, "stranger", "", [], "say hello first", None, "")
             self._listener.tell(stranger, failure)
@@ -145,8 +141,8 @@ class Reception:
         if not isinstance(frames, OverZmq) or (stranger is not None and stranger.cut):
             return None
         if stranger is None:
-            stranger = Connection(identity, "", _UNTOLD, source_descriptor(frames.first))
-            self._listener.meet(stranger)
+            stranger = Connection(identity, "", _MSGPACK, source_descriptor(frames.frame))
+            self._listener.meet(stranger, frames.frame)
         return stranger
 
     def _guest(self, frame: zmq.Frame) -> Guest | None:
@@ -178,9 +174,6 @@ class Reception:
             connection = connection or self._stranger(identity, frames)
             if connection is None:
                 continue  # it has said goodbye before, or we have
-            if isinstance(frames, OverZmq) and not frames.is_right:
-                self._listener.cut(connection, _CHANGED)
-                continue
             too_much = too_large(frames, self._limits)
             try:
                 if not is_known:

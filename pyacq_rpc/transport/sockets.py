@@ -10,6 +10,7 @@ import zmq
 
 from .addresses import is_beyond_loopback
 from .keys import Key, be_client, be_server
+from .stamps import STAMP_SIZE, ask_for_stamps
 
 __all__ = [
     "FrameSocket",
@@ -33,8 +34,8 @@ holds the GIL, is not gone. A frozen process, machine or network is."""
 LINGER = 2000
 """Milliseconds that a closed socket goes on sending what it was given."""
 
-_ENVELOPE = 64
-"""Bytes by which encryption makes a frame longer, at most."""
+_ENVELOPE = 64 + STAMP_SIZE
+"""Bytes by which encryption and a stamp make a frame longer, at most."""
 
 COPY_BELOW = 64 * 1024
 """Bytes below which copying a frame is cheaper than sharing it with libzmq."""
@@ -108,7 +109,6 @@ def new_router(
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        # What encrypts a frame makes it a little longer.
         socket.maxmsgsize = max_frame + _ENVELOPE if max_frame >= 0 else -1
         if key is not None:
             be_server(socket, key)
@@ -142,24 +142,25 @@ def listen(socket: zmq.Socket[bytes], address: str) -> None:
 
 
 def new_dealer(
-    context: zmq.Context[Any], key: Key | None = None, routing_id: bytes | None = None
+    context: zmq.Context[Any], key: Key | None = None, secret: bytes | None = None
 ) -> zmq.Socket[bytes]:
     """Return a DEALER socket, which is to `connect`.
+
+    Its routing id is left to the ROUTER, which makes a random one for each connection.
 
     Parameters
     ----------
     context : zmq.Context
     key : Key, optional
         The client's, which has to be the server's too.
-    routing_id : bytes, optional
-        What the ROUTER is to call it. By default that chooses, at random, and anew if the
-        connection breaks and is made again.
+    secret : bytes, optional
+        Of the stamps that its messages will have; see `stamps`.
     """
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     try:
         _common(socket)
-        if routing_id is not None:
-            socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        if secret is not None:
+            ask_for_stamps(socket, secret)
         if key is not None:
             be_client(socket, key)
     except BaseException:

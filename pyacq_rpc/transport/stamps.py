@@ -1,47 +1,56 @@
 """What tells the messages of a connection from the data that goes with them.
 
 CURVE keeps whoever is between two peers from reading what they send, from changing it, and from
-sending it once more. But they can leave out frames, which libzmq does not notice: what comes next
-is then taken for what was left out. Data that somebody has chosen would be taken for a message.
+sending it once more. But they can take out frames, which libzmq does not notice: what comes next
+is then taken for what was taken out. Data that somebody has chosen would be taken for a message.
 
-So each message begins with what nobody in between knows, the client's routing id, and a number.
-One of several frames has one more, with their count and the same stamp. The server knows the
-routing id before there is any message: it is told, encrypted, when the connection is made (ZeroMQ
-RFC 26).
+So each message begins with a secret that nobody in between knows, and a number. One of several
+frames has one more, with their count and the same stamp. The client has chosen the secret, and
+the server knows it before there is any message: it is told, encrypted, in the metadata with which
+the connection is made (ZeroMQ RFC 26, RFC 37).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import struct
+from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Stamps", "is_stamped", "new_routing_id", "unstamp"]
+import zmq
 
-_FIRST = 1
+__all__ = ["STAMP_SIZE", "Stamps", "ask_for_stamps", "new_secret", "secret_of", "unstamp"]
+
+_PROPERTY = "X-Stamp"
 _LENGTH = 16
 _NUMBER = struct.Struct(">Q")
 _COUNT = struct.Struct(">I")
-_STAMP = _LENGTH + _NUMBER.size
+
+STAMP_SIZE = _LENGTH + _NUMBER.size
+"""Bytes by which stamps make a frame longer."""
 
 
-def new_routing_id() -> bytes:
-    """Return what a client calls its socket that stamps its messages: nobody can guess it."""
-    return bytes([_FIRST]) + os.urandom(_LENGTH - 1)
+def new_secret() -> bytes:
+    """Return what nobody can guess."""
+    return os.urandom(_LENGTH)
 
 
-def is_stamped(routing_id: bytes) -> bool:
-    """Whether the messages of the client of that routing id, and those to it, are stamped.
+def ask_for_stamps(socket: zmq.Socket[bytes], secret: bytes) -> None:
+    """Have the server stamp messages to this socket, and expect stamps; before it connects."""
+    socket.setsockopt(zmq.METADATA, f"{_PROPERTY}:{secret.hex()}".encode())
 
-    Examples
-    --------
-    >>> is_stamped(new_routing_id())
-    True
-    >>> is_stamped(bytes([0, 107, 139, 69, 103]))  # as a ROUTER makes one
-    False
-    """
-    return len(routing_id) == _LENGTH and routing_id[0] == _FIRST
+
+def secret_of(frame: zmq.Frame) -> bytes | None:
+    """Return the secret of the client that has sent a frame, if it has asked for stamps."""
+    try:
+        text = frame.get(_PROPERTY)
+    except zmq.ZMQError:
+        return None
+    try:
+        secret = bytes.fromhex(str(text))
+    except ValueError:
+        return None
+    return secret if len(secret) == _LENGTH else None
 
 
 class Stamps:
@@ -49,46 +58,50 @@ class Stamps:
 
     Parameters
     ----------
-    routing_id : bytes
-        Of the client.
+    secret : bytes
+    numbers : iterator of int
+        Gives each number once.
     """
 
-    __slots__ = ("_numbers", "_routing_id")
+    __slots__ = ("_numbers", "secret")
 
-    def __init__(self, routing_id: bytes) -> None:
-        self._routing_id = routing_id
-        self._numbers = itertools.count()
+    def __init__(self, secret: bytes, numbers: Iterator[int]) -> None:
+        self.secret = secret
+        self._numbers = numbers
 
     def put(self, frames: list[Any]) -> list[Any]:
         """Return the frames of a message with the stamps."""
-        # A number need not be used, if an interrupt comes; but none is used twice.
-        stamp = self._routing_id + _NUMBER.pack(next(self._numbers))
+        stamp = self.secret + _NUMBER.pack(next(self._numbers))
         head = b"".join((stamp, frames[0]))
         if len(frames) == 1:
             return [head]
         return [head, *frames[1:], _COUNT.pack(len(frames)) + stamp]
 
 
-def unstamp(routing_id: bytes, frames: list[memoryview]) -> bool:
-    """Take the stamps off the frames of a message; whether they are right.
+def unstamp(secret: bytes, frames: list[memoryview]) -> bool:
+    """Take the stamps off the frames of a message; whether it is one that was sent.
 
-    If they are not, the message is not one that the other side has sent.
+    Of a message whose end is missing, the frames are in front of those of the next one. Then
+    that is what is left.
 
     Examples
     --------
-    >>> stamps = Stamps(b"#" * 16)
+    >>> stamps = Stamps(b"#" * 16, iter([1]))
     >>> frames = [memoryview(frame) for frame in stamps.put([b"head", b"data"])]
     >>> unstamp(b"#" * 16, frames), [bytes(frame) for frame in frames]
     (True, [b'head', b'data'])
     >>> unstamp(b"#" * 16, frames)
     False
     """
+    if len(frames) > 1:
+        heads = [at for at, frame in enumerate(frames) if frame[:_LENGTH] == secret]
+        del frames[: heads[-1] if heads else 0]
     head = frames[0]
-    if len(head) < _STAMP or head[:_LENGTH] != routing_id:
+    if len(head) < STAMP_SIZE or head[:_LENGTH] != secret:
         return False
     if len(frames) > 1:
-        if frames[-1] != _COUNT.pack(len(frames) - 1) + head[:_STAMP].tobytes():
+        if frames[-1] != _COUNT.pack(len(frames) - 1) + head[:STAMP_SIZE].tobytes():
             return False
         del frames[-1]
-    frames[0] = head[_STAMP:]
+    frames[0] = head[STAMP_SIZE:]
     return True

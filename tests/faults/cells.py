@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from conftest import eventually
 from processes import in_a_fork
-from relay import Relay, corrupt, duplicate, leave_out, reorder, truncate
+from relay import Relay, corrupt, duplicate, leaving_out, reorder, truncate
 
 from pyacq_rpc import RPCClient, ServerDisconnected
 from pyacq_rpc.peers.runtime import current
@@ -203,7 +203,7 @@ FAULTS = {
     "truncated": Fault(_tamper(truncate), relayed=True),
     # The connection goes on, and with it what is asked for and never answered.
     "left out": Fault(
-        _tamper(leave_out), relayed=True, survives=False, patience=1.0, heartbeats=False
+        _tamper(leaving_out(0)), relayed=True, survives=False, patience=1.0, heartbeats=False
     ),
 }
 

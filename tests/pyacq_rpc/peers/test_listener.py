@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from conftest import eventually
 from plain_client import PlainClient
+from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers import listener
 from pyacq_rpc.peers import server as serving
 from pyacq_rpc.transport.sockets import endpoint, listen
+from pyacq_rpc.wire.messages import Request
 
 
 def test_a_client_that_comes_as_soon_as_it_listens_is_served(monkeypatch):
@@ -39,3 +42,29 @@ def test_a_client_that_is_gone_is_forgotten_however_slow_the_machine_is(server, 
     for _ in range(5):
         PlainClient(server.address, "direct" if server.runtime.direct else "zmq").close()
     assert eventually(lambda: not server.listener.connections)
+
+
+def test_a_client_is_forgotten_that_says_something_over_the_socket_after_its_stream_has_ended(
+    server,
+):
+    if not server.runtime.direct:
+        pytest.skip("there is one road only")
+    first, second = server["first"], server["second"] = Thing(), Thing()
+    inbox = server.listener.inbox
+    client, other = (PlainClient(server.address, "direct", peer=name) for name in ("x", "other"))
+    try:
+        other.call(1, ["@first", "wait"], reply="off")
+        other.call(2, ["@second", "wait"], reply="off")
+        assert eventually(lambda: len(inbox.items) == 1)
+        client.stream.close()
+        first.gate.set()
+        assert eventually(lambda: any(frames is None for _, frames in list(inbox.items)))
+        client.send_over_socket(client.encode(Request(3, "ping", "off", {})))
+        assert eventually(lambda: len(inbox.items) == 2)
+        second.gate.set()
+        assert eventually(lambda: len(server.listener.connections) == 1)
+    finally:
+        for thing in (first, second):
+            thing.gate.set()
+        client.close()
+        other.close()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyacq_rpc.transport.stamps import Stamps, is_stamped, new_routing_id, unstamp
+from pyacq_rpc.transport.stamps import Stamps, ask_for_stamps, new_secret, secret_of, unstamp
 
-ROUTING_ID = new_routing_id()
+SECRET = new_secret()
+
+NUMBERS = itertools.count()
 
 DATA = st.binary(max_size=60) | st.sampled_from(
-    [b"", ROUTING_ID[:15], Stamps(b"\x01" + bytes(15)).put([b"head"])[0]]
+    [b"", SECRET[:15], Stamps(bytes(16), iter([1])).put([b"head"])[0]]
 )
 
 MESSAGES = st.lists(st.lists(DATA, min_size=1, max_size=4), max_size=6)
@@ -29,7 +35,7 @@ def received(frames):
 
 def sent(messages):
     """Return the frames of messages, as libzmq sends them."""
-    stamps = Stamps(ROUTING_ID)
+    stamps = Stamps(SECRET, NUMBERS)
     stamped = [stamps.put(message) for message in messages]
     return [(at < len(one) - 1, data) for one in stamped for at, data in enumerate(one)]
 
@@ -37,7 +43,7 @@ def sent(messages):
 @given(MESSAGES)
 def test_messages_arrive_as_they_were(messages):
     arrived = received(sent(messages))
-    assert all(unstamp(ROUTING_ID, message) for message in arrived)
+    assert all(unstamp(SECRET, message) for message in arrived)
     assert arrived == messages
 
 
@@ -46,24 +52,55 @@ def test_whatever_is_left_out_none_arrives_that_was_not_sent(messages, data):
     frames = sent(messages)
     left = [frame for frame in frames if data.draw(st.booleans())]
     for message in received(left):
-        assert not unstamp(ROUTING_ID, message) or message in messages
+        assert not unstamp(SECRET, message) or message in messages
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1))
 def test_what_is_not_stamped_is_not_right(frames):
-    assert not unstamp(ROUTING_ID, [memoryview(frame) for frame in frames])
+    assert not unstamp(SECRET, [memoryview(frame) for frame in frames])
 
 
 def test_a_stamp_alone_is_an_empty_message():
-    (stamp,) = Stamps(ROUTING_ID).put([b""])
+    (stamp,) = Stamps(SECRET, NUMBERS).put([b""])
     frames = [memoryview(stamp)]
-    assert unstamp(ROUTING_ID, frames)
+    assert unstamp(SECRET, frames)
     assert frames == [b""]
-    assert not unstamp(ROUTING_ID, [memoryview(stamp)[:-1]])
+    assert not unstamp(SECRET, [memoryview(stamp)[:-1]])
 
 
-def test_what_routing_ids_ask_for_stamps():
-    assert is_stamped(ROUTING_ID)
-    assert new_routing_id() != ROUTING_ID
-    for other in (b"", b"camera", bytes(16), bytes(5), b"\x01" * 15, b"\x01" * 17):
-        assert not is_stamped(other)
+@given(MESSAGES, st.data())
+def test_of_what_is_not_cut_off_all_arrives(messages, data):
+    """What is left out is the end of some messages."""
+    left, wanted = [], []
+    for message in messages:
+        own = sent([message])
+        kept = data.draw(st.integers(1, len(own)))
+        left += own[:kept]
+        wanted += [message] if kept == len(own) else []
+    arrived = [message for message in received(left) if unstamp(SECRET, message)]
+    assert arrived == wanted
+
+
+def test_what_is_asked_for_is_known_to_the_server():
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        for secret in (SECRET, None):
+            with context.socket(zmq.DEALER) as dealer:
+                if secret is not None:
+                    ask_for_stamps(dealer, secret)
+                dealer.connect(f"tcp://127.0.0.1:{port}")
+                dealer.send(b"")
+                assert router.poll(10_000)
+                assert secret_of(router.recv_multipart(copy=False)[1]) == secret
+
+
+@pytest.mark.parametrize("value", ["x" * 32, "00" * 15, "00" * 17])
+def test_what_is_no_secret_asks_for_nothing(value):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        with context.socket(zmq.DEALER) as dealer:
+            dealer.setsockopt(zmq.METADATA, f"X-Stamp:{value}".encode())
+            dealer.connect(f"tcp://127.0.0.1:{port}")
+            dealer.send(b"")
+            assert router.poll(10_000)
+            assert secret_of(router.recv_multipart(copy=False)[1]) is None

@@ -43,12 +43,8 @@ def ask_for_stamps(socket: zmq.Socket[bytes], secret: bytes) -> None:
 def secret_of(frame: zmq.Frame) -> bytes | None:
     """Return the secret of the client that has sent a frame, if it has asked for stamps."""
     try:
-        text = frame.get(_PROPERTY)
-    except zmq.ZMQError:
-        return None
-    try:
-        secret = bytes.fromhex(str(text))
-    except ValueError:
+        secret = bytes.fromhex(str(frame.get(_PROPERTY)))
+    except (zmq.ZMQError, ValueError):  # there is none, or not even text
         return None
     return secret if len(secret) == _LENGTH else None
 

@@ -106,7 +106,7 @@ class Receiver(Protocol):
 
 
 class Channel:
-    """A connection to one server.
+    """A connection to one server, which is to `begin`.
 
     Parameters
     ----------
@@ -193,9 +193,12 @@ class Channel:
         self.peer = self.name.text
         self._elsewhere = partial(runtime.links.note, address, self.name)
         self.holder = LeaseHolder(runtime, self.peer, self, self._elsewhere)
-        info = {"direct": True} if runtime.direct else {}
+
+    def begin(self) -> None:
+        """Say hello. From now on the I/O thread may deliver what comes: the receiver is ready."""
+        info = {"direct": True} if self._runtime.direct else {}
         self._put(messages.Hello(messages.VERSION, self.peer, info))
-        runtime.watcher.add(self)
+        self._runtime.watcher.add(self)
 
     def send(self, frames: list[Any], soon: bool = False, held: bool = False) -> None:
         """Send a message, and deliver what has arrived meanwhile.

@@ -96,6 +96,7 @@ class RPCClient(Batching):
         self._conversation = self._converse()
         self.channel = self._conversation.channel
         self._holder = self.channel.holder
+        self.channel.begin()
         self._thread.made.add(self)
         known = self._thread.clients.get(self.address)
         if known is None or known.closed():

@@ -12,7 +12,7 @@ import pytest
 from conftest import eventually
 
 from pyacq_rpc import AuthenticationError, Future, RPCClient
-from pyacq_rpc.peers import channel
+from pyacq_rpc.peers import channel, conversation
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.conversation import Conversation
 from pyacq_rpc.peers.listener import Listener
@@ -192,3 +192,18 @@ def test_a_handshake_that_fails_at_once_is_told(monkeypatch):
         client = RPCClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
         with pytest.raises(AuthenticationError, match="does not speak this protocol with a key"):
             client.ping()
+
+
+def test_nothing_is_delivered_before_its_receiver_is_ready(server, monkeypatch, caplog):
+    """Though the I/O thread reads what there is, as it does when the connection breaks."""
+
+    class Slow(Channel):
+        def __init__(self, *args):
+            super().__init__(*args)
+            eventually(lambda: self.pump() and self.bytes_received, 0.3)
+
+    monkeypatch.setattr(conversation, "Channel", Slow)
+    client = RPCClient(server.address)
+    assert client.ping() == "pong"
+    assert client.server_name == "under-test"
+    assert not caplog.records

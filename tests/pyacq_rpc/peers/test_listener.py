@@ -7,7 +7,6 @@ import threading
 import pytest
 from conftest import eventually
 from plain_client import PlainClient
-from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers import listener
@@ -44,27 +43,23 @@ def test_a_client_that_is_gone_is_forgotten_however_slow_the_machine_is(server, 
     assert eventually(lambda: not server.listener.connections)
 
 
-def test_a_client_is_forgotten_that_says_something_over_the_socket_after_its_stream_has_ended(
-    server,
-):
+def test_a_client_is_forgotten_that_says_something_after_its_stream_has_ended(server, thing):
     if not server.runtime.direct:
         pytest.skip("there is one road only")
-    first, second = server["first"], server["second"] = Thing(), Thing()
-    inbox = server.listener.inbox
-    client, other = (PlainClient(server.address, "direct", peer=name) for name in ("x", "other"))
+    listener, inbox = server.listener, server.listener.inbox
+    client = PlainClient(server.address, "direct")
     try:
-        other.call(1, ["@first", "wait"], reply="off")
-        other.call(2, ["@second", "wait"], reply="off")
-        assert eventually(lambda: len(inbox.items) == 1)
+        thing.wait(_sync="off")
+        assert eventually(lambda: server.counts.turn_since)
+        (connection,) = (one for one in listener.connections.all() if one.peer == "plain")
         client.stream.close()
-        first.gate.set()
-        assert eventually(lambda: any(frames is None for _, frames in list(inbox.items)))
+        with listener.lock:  # as a look would note it that came just now
+            while (connection.identity, None) not in inbox.items:
+                inbox.fill_from(connection)
         client.send_over_socket(client.encode(Request(3, "ping", "off", {})))
         assert eventually(lambda: len(inbox.items) == 2)
-        second.gate.set()
-        assert eventually(lambda: len(server.listener.connections) == 1)
+        server["thing"].gate.set()
+        assert eventually(lambda: len(listener.connections) == 1)
     finally:
-        for thing in (first, second):
-            thing.gate.set()
+        server["thing"].gate.set()
         client.close()
-        other.close()

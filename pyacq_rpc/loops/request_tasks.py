@@ -57,6 +57,8 @@ class _Running:
         Of the client that has asked for it; None if this server's own code has.
     request : Request or None
         What it has asked for, which holds the arguments until the call has ended.
+    about : str
+        The same in a word or two.
     task : asyncio.Task
     begun : bool
         Whether it has come to its first line.
@@ -66,7 +68,7 @@ class _Running:
         Who has cancelled it: ``'client'``, ``'interrupt'``, ``'server'``, or nobody.
     """
 
-    __slots__ = ("begun", "connection", "ended", "ended_by", "request", "since", "task")
+    __slots__ = ("about", "begun", "connection", "ended", "ended_by", "request", "since", "task")
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class _Running:
     ) -> None:
         self.connection = connection
         self.request = request
+        self.about = ""
         self.ended = ended
         self.since = time.monotonic()
         self.task: asyncio.Task[None] | None = None
@@ -143,11 +146,12 @@ class RequestTasks:
         counts, identity = self._inbox.running, connection.identity
         with self._server.listener.lock:  # the I/O thread may be counting what comes
             counts[identity] = counts.get(identity, 0) + 1
-        name = self._server.dispatcher.describe(request.action, request.options)
+        # Now, since what it is about may be let go while it goes on.
+        running.about = self._server.dispatcher.describe(request.action, request.options)
         # Not within a call that waits: the event loop does not turn then, and what
         # comes next may be what is waited for.
         self.starting = self.turning and not self._server.nested()
-        self._start(running, result, partial(self._answer, running), name)
+        self._start(running, result, partial(self._answer, running))
         if self.starting:
             # Called after the first step, which was to be called soon before this was.
             self._loop.call_soon(self._started)
@@ -176,7 +180,7 @@ class RequestTasks:
         if not is_awaited(result):
             return None
         running = _Running(None, None, _nobody_is_told)
-        self._start(running, result, done, None)
+        self._start(running, result, done)
         return partial(running.cancel, "server")
 
     def _start(
@@ -184,10 +188,10 @@ class RequestTasks:
         running: _Running,
         awaitable: Any,
         done: Callable[[object, BaseException | None], object],
-        name: str | None,
     ) -> None:
         self._running.add(running)
-        running.task = self._loop.create_task(self._carry_out(running, awaitable, done), name=name)
+        carry_out = self._carry_out(running, awaitable, done)
+        running.task = self._loop.create_task(carry_out, name=running.about or None)
         running.task.add_done_callback(partial(self._ended, running, awaitable))
 
     def _started(self) -> None:
@@ -329,9 +333,8 @@ class RequestTasks:
         counts: collections.Counter[str] = collections.Counter()
         since = time.monotonic()
         for running in list(self._running):
-            request = running.request
-            if request is not None and request.options:
-                counts[self._server.dispatcher.describe(request.action, request.options)] += 1
+            if running.about:
+                counts[running.about] += 1
                 since = min(since, running.since)
         told = [f"{count} x {what}" if count > 1 else what for what, count in counts.items()]
         if len(told) > _DESCRIBED:

@@ -92,6 +92,14 @@ def test_ctrl_c_ends_an_idle_one(node, told):
     assert told.read_text() == "cancelled 60\n"
 
 
+def test_what_it_does_is_told_when_nobody_holds_that_any_more(node):
+    before = node.client.server_stats().leases
+    node._import("naps").nap(60, _sync="off")
+    assert eventually(lambda: node.client.server_stats().in_flight == 1)
+    assert eventually(lambda: node.client.server_stats().leases == before)
+    assert node.client.status().doing == "naps.nap"
+
+
 def test_a_sleep_is_interrupted(node):
     busy = node._import("naps").busy(60, _sync="async")
     assert eventually(lambda: node.client.status().doing == "naps.busy")

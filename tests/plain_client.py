@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import socket
 import threading
 import time
@@ -57,7 +56,7 @@ class PlainClient:
         self.socket.sndhwm = 0
         self.socket.rcvhwm = 0
         self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        self._stamps = Stamps(new_secret(), itertools.count()) if road == "stamped" else None
+        self._stamps = Stamps(new_secret()) if road == "stamped" else None
         if self._stamps is not None:
             ask_for_stamps(self.socket, self._stamps.secret)
         self.socket.connect(address)

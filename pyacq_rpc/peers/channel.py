@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import itertools
 import os
 import threading
 import time
@@ -170,35 +169,49 @@ class Channel:
         self._decoding = threading.Lock()
         self._effects: collections.deque[Callable[[], object]] = collections.deque()
         # Within a process nobody is in between.
-        self._stamps = None if self.in_process else Stamps(new_secret(), itertools.count())
+        self._stamps = None if self.in_process else Stamps(new_secret())
         secret = None if self._stamps is None else self._stamps.secret
         self._socket = new_dealer(runtime.context, runtime.keys.for_client(address), secret)
-        self._monitor = Monitor(self._socket)
+        # If it were collected, libzmq's one thread would wait for ever for somebody to read the
+        # monitor's events.
+        runtime.half_made.add(self)
         try:
+            self._monitor = Monitor(self._socket)
             connect(self._socket, address)
+            self._frames = FrameSocket(self._socket)
+            self._socket_fd = int(self._socket.fd)
+            self._stream: Stream | None = None
+            self._moved = False  # whether the server's messages come over the stream, too
+            self._torn = False  # whether one of the socket's may have been lost
+            self._unseen = False  # whether the stream may hold what it has read
+            self.fds = [self._socket_fd]
+            self._last_soon = 0.0
+            self.monitor_fd = self._monitor.fd
+            self.name = runtime.links.peer_name(address)
+            self.peer = self.name.text
+            self._elsewhere = partial(runtime.links.note, address, self.name)
+            self.holder = LeaseHolder(runtime, self.peer, self, self._elsewhere)
         except BaseException:
-            self._monitor.close()
-            self._socket.close(linger=0)
+            self.drop()
             raise
-        self._frames = FrameSocket(self._socket)
-        self._socket_fd = int(self._socket.fd)
-        self._stream: Stream | None = None
-        self._moved = False  # whether the server's messages come over the stream, too
-        self._torn = False  # whether one of the socket's may have been lost
-        self._unseen = False  # whether the stream may hold what it has read
-        self.fds = [self._socket_fd]
-        self._last_soon = 0.0
-        self.monitor_fd = self._monitor.fd
-        self.name = runtime.links.peer_name(address)
-        self.peer = self.name.text
-        self._elsewhere = partial(runtime.links.note, address, self.name)
-        self.holder = LeaseHolder(runtime, self.peer, self, self._elsewhere)
 
     def begin(self) -> None:
         """Say hello. From now on the I/O thread may deliver what comes: the receiver is ready."""
         info = {"direct": True} if self._runtime.direct else {}
         self._put(messages.Hello(messages.VERSION, self.peer, info))
         self._runtime.watcher.add(self)
+        self._runtime.half_made.discard(self)
+
+    def drop(self) -> None:
+        """Close without a word what was kept from beginning, as by an interrupt."""
+        self.closed = True
+        self._runtime.watcher.remove(self)
+        if hasattr(self, "_monitor"):
+            self._monitor.close()
+        else:
+            self._socket.disable_monitor()
+        self._socket.close(linger=0)
+        self._runtime.half_made.discard(self)
 
     def send(self, frames: list[Any], soon: bool = False, held: bool = False) -> None:
         """Send a message, and deliver what has arrived meanwhile.
@@ -361,7 +374,7 @@ class Channel:
         if self._stamps is None or unstamp(self._stamps.secret, buffers):
             return buffers
         # Not the end, since it may be an interrupt that has lost a frame: here, or over there.
-        _log.warning("%s: dropped a message of which a part was lost on the way", self.server)
+        _log.warning("%s: dropped a message that was not whole, or not stamped", self.server)
         return None
 
     def road(self) -> str:

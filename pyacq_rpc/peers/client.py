@@ -96,12 +96,17 @@ class RPCClient(Batching):
         self._conversation = self._converse()
         self.channel = self._conversation.channel
         self._holder = self.channel.holder
-        self.channel.begin()
-        self._thread.made.add(self)
-        known = self._thread.clients.get(self.address)
-        if known is None or known.closed():
-            self._thread.clients[self.address] = self
-        self._runtime.links.opened(self)
+        try:
+            self.channel.begin()
+            self._thread.made.add(self)
+            known = self._thread.clients.get(self.address)
+            if known is None or known.closed():
+                self._thread.clients[self.address] = self
+            self._runtime.links.opened(self)
+        except BaseException:
+            self.leave_thread()
+            self.channel.drop()
+            raise
 
     @staticmethod
     def get_client(address: str | bytes) -> RPCClient | None:

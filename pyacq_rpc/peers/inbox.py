@@ -15,7 +15,7 @@ from ..transport.sockets import FrameSocket
 from ..transport.stamps import secret_of, unstamp
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
-from .sizes import too_large
+from .sizes import too_much
 
 __all__ = ["Inbox", "OverZmq"]
 
@@ -26,19 +26,30 @@ _URGENT_SIZE = 80
 
 
 class OverZmq(list[memoryview]):
-    """The buffers of a message that came over ZeroMQ.
+    """The buffers of a message that came over ZeroMQ; none, if it was not whole.
 
     Attributes
     ----------
     frame : zmq.Frame
         One of its frames, of which libzmq tells what connection it came over.
+    excess : str
+        What is too large about it, as the end of a sentence; empty if nothing is.
     """
 
-    __slots__ = ("frame",)
+    __slots__ = ("excess", "frame")
 
-    def __init__(self, frames: list[zmq.Frame]) -> None:
+    def __init__(self, frames: list[zmq.Frame], secret: bytes | None, limits: Limits) -> None:
         super().__init__([frame.buffer for frame in frames])
         self.frame = frames[0]
+        self.excess = ""
+        most = 1
+        if secret is not None and not unstamp(secret, self):
+            most = 2  # an interrupt that has lost a frame has joined it with the next one
+        size, count = sum(map(len, self)), len(self)
+        if count > 1:
+            self.excess = too_much(size // most, count // most, limits)
+        if most > 1:
+            self.clear()  # or somebody's data would be decoded
 
 
 class Inbox:
@@ -224,9 +235,9 @@ class Inbox:
             identity = message[0].bytes
             frames = self._opened(identity, message[1:])
             arrived = []
-            if frames and not self._overtakes(identity, frames):
+            if frames is not None and not self._overtakes(identity, frames):
                 waiting = self.waiting.get(identity, 0)
-                if len(frames) > 1 and too_large(frames, self._limits):
+                if frames.excess:
                     self.excess.append((identity, frames))
                 elif (
                     waiting + self.running.get(identity, 0) >= self._most
@@ -240,25 +251,20 @@ class Inbox:
             message.clear()  # with no call in between: both happen, or neither
 
     def _opened(self, identity: bytes, frames: list[zmq.Frame]) -> OverZmq | None:
-        """Return a message, if it is whole; an identity and nothing else is none of ours."""
+        """Return a message; an identity and nothing else is none of ours."""
         if not frames:
             return None
-        opened = OverZmq(frames)
-        connection = self._connections.get(identity)
+        connection = self._connections.get(identity) or self._connections.stranger(identity)
         if connection is None:
             secret = secret_of(frames[0])
         else:
             secret = None if connection.stamps is None else connection.stamps.secret
-        if secret is None or unstamp(secret, opened):
-            return opened
-        # Not an end of it, since it may be an interrupt that has lost a frame: here, or there.
-        _log.warning("dropped a message of a client: a part of it was lost on the way")
-        return None
+        return OverZmq(frames, secret, self._limits)
 
     def _overtakes(self, identity: bytes, frames: OverZmq) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""
         connection = self._connections.get(identity)
-        if connection is None or len(frames) > 1 or len(frames[0]) > _URGENT_SIZE:
+        if connection is None or len(frames) != 1 or len(frames[0]) > _URGENT_SIZE:
             return False
         if connection.guest is not None:
             return False  # whoever takes it from the inbox looks first whether that one may stay

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
@@ -119,8 +118,6 @@ class Listener:
         self.inbox = Inbox(self._frames, self._monitor, self.connections, limits)
         self._ready: Sequence[tuple[int, int]] = ()
         self.looked = 0.0
-        # For all, since a client may say goodbye, and hello again, over one connection.
-        self._numbers = itertools.count()
         self._gathering: set[Stream] = set()
         self._moved: dict[int, Connection] = {}  # by the descriptors of their streams
         self._poller = Poller()
@@ -225,7 +222,7 @@ class Listener:
         """Begin to know somebody who has not said hello, by what has come."""
         descriptor = connection.descriptor
         secret = secret_of(frame)
-        connection.stamps = None if secret is None else Stamps(secret, self._numbers)
+        connection.stamps = None if secret is None else Stamps(secret)
         with self.lock:
             # Of one that has ended nobody would tell once more.
             if descriptor is not None and self.inbox.is_open(descriptor):

@@ -23,7 +23,6 @@ from .answering import failure_of, run_request, told
 from .connection import Connection
 from .exchange import CLAIM_GRACE, resolve
 from .inbox import OverZmq
-from .sizes import too_large
 
 if TYPE_CHECKING:
     from .server import ServerCore
@@ -85,6 +84,9 @@ class Reception:
         if connection.guest is not None and not _may_stay(connection.guest):
             self._send_away(connection)
             return
+        if not frames:
+            self._drop_part()
+            return
         try:
             message = connection.codec.decode(frames, partial(self._resolve, connection))
             del frames
@@ -113,6 +115,9 @@ class Reception:
         stranger = self._stranger(identity, frames)
         if stranger is None or not isinstance(frames, OverZmq):
             return  # it has said goodbye before, or we have
+        if not frames:
+            self._drop_part()
+            return
         try:
             codec = codec_of(frames, self._limits.nesting)
             guest = self._guest(frames.frame)
@@ -160,6 +165,11 @@ class Reception:
         else:
             _log.error("%r: dropped a message: %s", self._server, undecodable)
 
+    def _drop_part(self) -> None:
+        # Nobody is told, and nothing ends: it may be an interrupt that has lost a frame, on either
+        # side, and not somebody in between.
+        _log.warning("%r: dropped a message that was not whole, or not stamped", self._server)
+
     def _refuse(self, connection: Connection, error: ProtocolError | LimitExceeded) -> None:
         _log.warning("%r: refused a message: %s", self._server, error)
         self._listener.tell(connection, failure_of_error(error.request_id, error))
@@ -174,13 +184,15 @@ class Reception:
             connection = connection or self._stranger(identity, frames)
             if connection is None:
                 continue  # it has said goodbye before, or we have
-            too_much = too_large(frames, self._limits)
+            if isinstance(frames, OverZmq) and frames.excess:
+                self._cut(connection, f"a message of this client {frames.excess}")
+                continue
+            if not frames:
+                self._keep_for_later(connection, frames)
+                continue
             try:
                 if not is_known:
                     connection.codec = codec_of(frames, self._limits.nesting)
-                if too_much:
-                    self._listener.cut(connection, f"a message of this client {too_much}")
-                    continue
                 resolve_it = partial(self._resolve, connection) if is_known else _no_reference
                 message = connection.codec.decode(frames, resolve_it)
             except Undecodable as undecodable:
@@ -196,7 +208,14 @@ class Reception:
         with self._lock:
             kept = self._inbox.keep(connection.identity, frames)
         if not kept:
-            why = f"more than {2 * self._limits.requests} messages of this client waited"
+            self._cut(
+                connection, f"more than {2 * self._limits.requests} messages of this client waited"
+            )
+
+    def _cut(self, connection: Connection, why: str) -> None:
+        identity = connection.identity
+        known = self._connections.get(identity) or self._connections.stranger(identity)
+        if known is connection:  # else it had gone before anybody could know it
             self._listener.cut(connection, why)
 
     def _drop(self, identity: bytes) -> None:

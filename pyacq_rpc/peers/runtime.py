@@ -30,6 +30,7 @@ from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
 
 if TYPE_CHECKING:
+    from .channel import Channel
     from .client import RPCClient
     from .hooks import Hook
     from .listener import Listener
@@ -73,6 +74,7 @@ class Runtime:
         self._attached: dict[Any, Any] = {}
         self.thread_hooks: list[Callable[[ThreadState], None]] = []  # called in each new thread
         self.waiting: set[object] = set()  # who waits for an answer now
+        self.half_made: set[Channel] = set()  # that have not begun, or were interrupted before
         self.request_ids = itertools.count(1)
         self.outgoing_hooks: tuple[Hook, ...] = ()
         self.incoming_hooks: tuple[Hook, ...] = ()
@@ -266,6 +268,8 @@ class Runtime:
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
         self.links.close_clients()
+        for channel in list(self.half_made):
+            channel.drop()
         self.keys.close()
         self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)

@@ -12,9 +12,9 @@ the connection is made (ZeroMQ RFC 26, RFC 37).
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import zmq
@@ -55,15 +55,14 @@ class Stamps:
     Parameters
     ----------
     secret : bytes
-    numbers : iterator of int
-        Gives each number once.
     """
 
     __slots__ = ("_numbers", "secret")
 
-    def __init__(self, secret: bytes, numbers: Iterator[int]) -> None:
+    def __init__(self, secret: bytes) -> None:
         self.secret = secret
-        self._numbers = numbers
+        # Not from the same one if a client says goodbye, and hello again, over one connection.
+        self._numbers = itertools.count(int.from_bytes(os.urandom(7), "big"))
 
     def put(self, frames: list[Any]) -> list[Any]:
         """Return the frames of a message with the stamps."""
@@ -82,7 +81,7 @@ def unstamp(secret: bytes, frames: list[memoryview]) -> bool:
 
     Examples
     --------
-    >>> stamps = Stamps(b"#" * 16, iter([1]))
+    >>> stamps = Stamps(b"#" * 16)
     >>> frames = [memoryview(frame) for frame in stamps.put([b"head", b"data"])]
     >>> unstamp(b"#" * 16, frames), [bytes(frame) for frame in frames]
     (True, [b'head', b'data'])

@@ -9,15 +9,17 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from conftest import eventually
+from conftest import eventually, settled
 
 from pyacq_rpc import AuthenticationError, Future, RPCClient
 from pyacq_rpc.peers import channel, conversation
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.conversation import Conversation
+from pyacq_rpc.peers.links import Links
 from pyacq_rpc.peers.listener import Listener
 from pyacq_rpc.peers.runtime import Runtime, current
 from pyacq_rpc.peers.unsent import Unsent
+from pyacq_rpc.peers.watcher import Watcher
 from pyacq_rpc.transport.sockets import connect
 
 
@@ -207,3 +209,25 @@ def test_nothing_is_delivered_before_its_receiver_is_ready(server, monkeypatch, 
     assert client.ping() == "pong"
     assert client.server_name == "under-test"
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "where",
+    [(channel, "LeaseHolder"), (Channel, "begin"), (Watcher, "add"), (Links, "opened")],
+    ids=["made", "begun", "watched", "known"],
+)
+def test_an_interrupt_while_a_client_is_made_harms_no_other(server, client, monkeypatch, where):
+    """Each of them had a socket and its monitor by then."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    assert settled(client)
+    with monkeypatch.context() as patch:
+        patch.setattr(*where, interrupt)
+        for _ in range(30):
+            with pytest.raises(KeyboardInterrupt):
+                RPCClient(server.address)
+            assert client.ping() == "pong"
+    assert eventually(lambda: len(server.listener.connections) == 1)
+    assert RPCClient(server.address).ping() == "pong"

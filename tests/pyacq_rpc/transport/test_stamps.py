@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import zmq
 from hypothesis import given
@@ -13,10 +11,8 @@ from pyacq_rpc.transport.stamps import Stamps, ask_for_stamps, new_secret, secre
 
 SECRET = new_secret()
 
-NUMBERS = itertools.count()
-
 DATA = st.binary(max_size=60) | st.sampled_from(
-    [b"", SECRET[:15], Stamps(bytes(16), iter([1])).put([b"head"])[0]]
+    [b"", SECRET[:15], Stamps(bytes(16)).put([b"head"])[0]]
 )
 
 MESSAGES = st.lists(st.lists(DATA, min_size=1, max_size=4), max_size=6)
@@ -35,7 +31,7 @@ def received(frames):
 
 def sent(messages):
     """Return the frames of messages, as libzmq sends them."""
-    stamps = Stamps(SECRET, NUMBERS)
+    stamps = Stamps(SECRET)
     stamped = [stamps.put(message) for message in messages]
     return [(at < len(one) - 1, data) for one in stamped for at, data in enumerate(one)]
 
@@ -61,7 +57,7 @@ def test_what_is_not_stamped_is_not_right(frames):
 
 
 def test_a_stamp_alone_is_an_empty_message():
-    (stamp,) = Stamps(SECRET, NUMBERS).put([b""])
+    (stamp,) = Stamps(SECRET).put([b""])
     frames = [memoryview(stamp)]
     assert unstamp(SECRET, frames)
     assert frames == [b""]

@@ -97,6 +97,34 @@ def test_who_has_not_even_said_hello_is_cut_off_too(server):
         relay.close()
 
 
+def test_what_is_not_stamped_counts_as_well(server, thing, caplog):
+    client = PlainClient(server.address, "stamped")
+    try:
+        thing.wait(_sync="off")
+        for _ in range(1000):
+            client.send_over_socket([b"garbage"], as_agreed=False)
+        client.ask(1, "ping")
+        assert eventually(lambda: len(server.listener.inbox.excess) >= 900)
+        server["thing"].gate.set()
+        goodbye = last(client)
+        assert isinstance(goodbye, Goodbye)
+        assert "messages of this client waited" in goodbye.reason
+        assert len(caplog.records) < 100
+    finally:
+        client.close()
+
+
+def test_nor_may_it_be_larger(server):
+    client = PlainClient(server.address, "stamped")
+    try:
+        client.send_over_socket([bytes(3 * MB)] * 4, as_agreed=False)
+        goodbye = last(client)
+        assert isinstance(goodbye, Goodbye)
+        assert f"{6 * MB} bytes" in goodbye.reason
+    finally:
+        client.close()
+
+
 def test_who_comes_after_somebody_who_is_cut_off_stays(tmp_path):
     """Though it has the descriptor that the other one had."""
     os.mkfifo(tmp_path / "gate")

@@ -50,7 +50,7 @@ def test_a_client_is_forgotten_that_says_something_after_its_stream_has_ended(se
     client = PlainClient(server.address, "direct")
     try:
         thing.wait(_sync="off")
-        assert eventually(lambda: server.counts.turn_since)
+        assert eventually(lambda: server.doing.request is not None)
         (connection,) = (one for one in listener.connections.all() if one.peer == "plain")
         client.stream.close()
         with listener.lock:  # as a look would note it that came just now

@@ -101,9 +101,9 @@ def test_what_is_not_stamped_counts_as_well(server, thing, caplog):
     client = PlainClient(server.address, "stamped")
     try:
         thing.wait(_sync="off")
+        assert eventually(lambda: server.doing.request is not None)
         for _ in range(1000):
             client.send_over_socket([b"garbage"], as_agreed=False)
-        client.ask(1, "ping")
         assert eventually(lambda: len(server.listener.inbox.excess) >= 900)
         server["thing"].gate.set()
         goodbye = last(client)

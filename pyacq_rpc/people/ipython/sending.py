@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pyacq_rpc import RemoteCallException, RPCClient, RPCError
@@ -50,10 +53,14 @@ def send_cell(client: RPCClient, source: str, title: str) -> Rendering | None:
     """
     try:
         cells = _wait_to_begin(client._import(_CELLS, sync="async"))
-        future = cells.run(source, title, _write, _sync="async")
+        sent: list[Any] = []
         try:
-            told = future.result()
+            _at_once(lambda: sent.append(cells.run(source, title, _write, _sync="async")))
+            told = sent[0].result()
         except KeyboardInterrupt:
+            if not sent:
+                raise
+            future = sent[0]
             if not (client.interrupt(future=future) or future.done()):
                 _withdraw(future)
             told = future.result()
@@ -61,6 +68,25 @@ def send_cell(client: RPCClient, source: str, title: str) -> Rendering | None:
         marked = of_cell(error)
         raise marked from marked.__cause__
     return None if told is None else Rendering(told)
+
+
+def _at_once(function: Callable[[], object]) -> None:
+    """Call a function, and have Ctrl-C come after it.
+
+    Else it may come when a cell was sent and has begun, and nobody knows of it yet.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        function()
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    try:
+        function()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _wait_to_begin(future: Any) -> Any:

@@ -16,7 +16,7 @@ from conftest import eventually, open_descriptors, settled
 from plain_client import PlainClient, Relay, half_open, last
 from tight import MB
 
-from pyacq_rpc import RPCClient
+from pyacq_rpc import Limits, RPCClient
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.wire.messages import Cancel, Failure, Goodbye, Hello, Result, Welcome
 from spawner import ProcessSpawner
@@ -88,7 +88,7 @@ def test_who_has_not_even_said_hello_is_cut_off_too(server):
         def send_more():
             for _ in range(2000):
                 deaf.send_frames(garbage)
-            return all(one.cut for one in server.listener.connections._strangers.values())
+            return any(one.cut for one in server.listener.connections._strangers.values())
 
         assert serve_meanwhile(server, send_more) < 5
         assert memory() - before < 200 * MB
@@ -133,17 +133,16 @@ def test_who_comes_after_somebody_who_is_cut_off_stays(tmp_path):
         process = psutil.Process(node.pid)
         before = len(process.net_connections())
         opened = node._import("builtins").open(str(tmp_path / "gate"), _sync="async")
-        nuisance = PlainClient(node.address, "stamped", hello=False)
-        nuisance.send_over_socket([b"garbage"], as_agreed=False)
-        assert eventually(lambda: len(process.net_connections()) > before)
-        time.sleep(0.1)  # for the message; without it this shows nothing
+        nuisance = PlainClient(node.address, hello=False)
+        nuisance.send_frames([b"\x91\x09"] + [b"x"] * Limits().frames)  # for which it is cut off
+        nuisance.send_frames([b"garbage"])  # so that one sees that the first one has come
+        assert eventually(lambda: node.client.server_stats().queue == 1)
         nuisance.close()
         assert eventually(lambda: len(process.net_connections()) == before)
         after = PlainClient(node.address, hello=False)
         try:
             after.send(Hello(1, "after", {}))
-            assert eventually(lambda: len(process.net_connections()) > before)
-            time.sleep(0.1)
+            assert eventually(lambda: node.client.server_stats().queue == 2)
             (tmp_path / "gate").write_text("")
             opened.result(10)
             assert isinstance(after.receive(), Welcome)

@@ -78,6 +78,13 @@ class Connection:
         self.stamps: Stamps | None = None
         self.cut = False
 
+    def anew(self, peer: str, codec: Codec) -> Connection:
+        """Return the same connection before anything else is known of who is there."""
+        connection = Connection(self.identity, peer, codec, self.descriptor)
+        connection.backlog = self.backlog
+        connection.stamps = self.stamps
+        return connection
+
     def withdrawn(self, request_id: int) -> bool:
         """Whether a request that is about to begin has been withdrawn."""
         withdrawn = request_id in self.cancelled

@@ -24,6 +24,9 @@ _log = getLogger(__name__)
 _URGENT_SIZE = 80
 """Bytes within which a message that overtakes others fits."""
 
+_MOST_WITHOUT = 1000
+"""Clients to keep in mind whose secrets are none."""
+
 
 class OverZmq(list[memoryview]):
     """The buffers of a message that came over ZeroMQ; none, if it was not whole.
@@ -99,6 +102,7 @@ class Inbox:
         self._alive: set[int] = set()  # descriptors of connections, hello or not
         self._limits = limits
         self._most = limits.requests
+        self._without: collections.deque[bytes] = collections.deque(maxlen=_MOST_WITHOUT)
         self.items: collections.deque[tuple[bytes, list[Any] | None]] = collections.deque()
         self.waiting: dict[bytes, int] = {}
         self.refused: set[bytes] = set()
@@ -256,10 +260,20 @@ class Inbox:
             return None
         connection = self._connections.get(identity) or self._connections.stranger(identity)
         if connection is None:
-            secret = secret_of(frames[0])
+            secret = self.secret_of(identity, frames[0])
         else:
             secret = None if connection.stamps is None else connection.stamps.secret
         return OverZmq(frames, secret, self._limits)
+
+    def secret_of(self, identity: bytes, frame: zmq.Frame) -> bytes | None:
+        """Return the secret of somebody who has not said hello, who has sent this frame."""
+        if identity in self._without:
+            return None
+        try:
+            return secret_of(frame)
+        except ValueError:
+            self._without.append(identity)  # it is looked at once, and not with each message
+            return None
 
     def _overtakes(self, identity: bytes, frames: OverZmq) -> bool:
         """Whether a message is one that overtakes others; if so, see to it."""

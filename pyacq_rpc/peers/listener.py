@@ -21,7 +21,7 @@ from ..transport.listed import Listing
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, clean_address, endpoint, listen, new_router
-from ..transport.stamps import Stamps, secret_of
+from ..transport.stamps import Stamps
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
@@ -221,9 +221,9 @@ class Listener:
     def meet(self, connection: Connection, frame: zmq.Frame) -> None:
         """Begin to know somebody who has not said hello, by what has come."""
         descriptor = connection.descriptor
-        secret = secret_of(frame)
-        connection.stamps = None if secret is None else Stamps(secret)
         with self.lock:
+            secret = self.inbox.secret_of(connection.identity, frame)
+            connection.stamps = None if secret is None else Stamps(secret)
             # Of one that has ended nobody would tell once more.
             if descriptor is not None and self.inbox.is_open(descriptor):
                 connection.backlog = Backlog(descriptor, self._unsent)
@@ -257,8 +257,12 @@ class Listener:
             return self.inbox.drain(connection)
 
     def hang_up(self, connection: Connection) -> None:
-        """End the direct road of a client that is gone."""
+        """End the direct road of a client that is gone, or has said goodbye."""
         with self.lock:
+            descriptor = connection.descriptor
+            if not self.closed and descriptor is not None and self.inbox.is_open(descriptor):
+                # If it says hello again, what waits for it still counts.
+                self.connections.note_stranger(connection.anew("", connection.codec))
             stream = connection.stream
             if stream is not None and self._leave(connection, stream):
                 stream.flush()

@@ -254,9 +254,7 @@ class Reception:
             self._refuse(stranger, error)
             return
         server, limits = self._server, self._limits
-        connection = Connection(stranger.identity, hello.peer, stranger.codec, stranger.descriptor)
-        connection.backlog = stranger.backlog
-        connection.stamps = stranger.stamps
+        connection = stranger.anew(hello.peer, stranger.codec)
         connection.guest = guest
         if host_of(server.address) and not is_here(host := peer_host(frame)):
             connection.host = host

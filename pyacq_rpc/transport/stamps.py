@@ -41,12 +41,20 @@ def ask_for_stamps(socket: zmq.Socket[bytes], secret: bytes) -> None:
 
 
 def secret_of(frame: zmq.Frame) -> bytes | None:
-    """Return the secret of the client that has sent a frame, if it has asked for stamps."""
+    """Return the secret of the client that has sent a frame, if it has asked for stamps.
+
+    Raises
+    ------
+    ValueError
+        If what it has told is no secret. It may be long, and each look at it takes its time.
+    """
     try:
         secret = bytes.fromhex(str(frame.get(_PROPERTY)))
-    except (zmq.ZMQError, ValueError):  # there is none, or not even text
+    except zmq.ZMQError:  # there is none
         return None
-    return secret if len(secret) == _LENGTH else None
+    if len(secret) != _LENGTH:
+        raise ValueError(f"a secret has {_LENGTH} bytes, and not {len(secret)}")
+    return secret
 
 
 class Stamps:

@@ -17,7 +17,9 @@ from plain_client import PlainClient, Relay, half_open, last
 from tight import MB
 
 from pyacq_rpc import Limits, RPCClient
+from pyacq_rpc.peers import inbox
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.transport.stamps import secret_of
 from pyacq_rpc.wire.messages import Cancel, Failure, Goodbye, Hello, Result, Welcome
 from spawner import ProcessSpawner
 
@@ -95,6 +97,46 @@ def test_who_has_not_even_said_hello_is_cut_off_too(server):
     finally:
         deaf.close()
         relay.close()
+
+
+def test_a_goodbye_and_a_hello_do_not_make_room(server, caplog):
+    relay = Relay(server.address)
+    deaf = PlainClient(relay.address, "stamped", peer="deaf")
+    try:
+        relay.deaf = True
+        before = memory()
+
+        def ask_for_more():
+            for i in range(10):
+                deaf.call(i, ["@thing", "echo"], "x" * 100_000)
+            deaf.send(Goodbye("tired"))
+            deaf.send(Hello(1, "deaf", {}))
+            return "waited for this client to read them" in caplog.text
+
+        assert serve_meanwhile(server, ask_for_more) < 5
+        assert memory() - before < 100 * MB
+    finally:
+        deaf.close()
+        relay.close()
+
+
+def test_a_secret_as_long_as_a_message_is_read_once(server, monkeypatch):
+    reads = []
+
+    def reading(frame):
+        reads.append(1)
+        return secret_of(frame)
+
+    monkeypatch.setattr(inbox, "secret_of", reading)
+    client = PlainClient(server.address, hello=False, secret="ab" * MB)
+    try:
+        for _ in range(10):
+            client.send_frames([b"garbage"])
+        for _ in range(10):
+            assert isinstance(client.receive(), Failure)
+        assert len(reads) == 1
+    finally:
+        client.close()
 
 
 def test_what_is_not_stamped_counts_as_well(server, thing, caplog):

@@ -40,6 +40,8 @@ class PlainClient:
     serializer : str
     hello : bool
         Whether it says hello, and takes its road.
+    greedy : bool
+        Whether it takes from the network more than it has been asked to receive.
     secret : str
         What it tells in the place of its secret, if it does not stamp its messages.
     """
@@ -51,13 +53,14 @@ class PlainClient:
         peer: str = "plain",
         serializer: str = "msgpack",
         hello: bool = True,
+        greedy: bool = True,
         secret: str = "",
     ) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
         self.socket = with_key(self.context.socket(zmq.DEALER))
         self.socket.linger = 0
         self.socket.sndhwm = 0
-        self.socket.rcvhwm = 0
+        self.socket.rcvhwm = 0 if greedy else 1
         self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
         self._stamps = Stamps(new_secret()) if road == "stamped" else None
         if self._stamps is not None:
@@ -147,7 +150,7 @@ class PlainClient:
 
 
 class Relay:
-    """Passes on what a client and a server send, until it is told to read no more of the server's.
+    """Passes on what a client and a server send, until it is told to read no more of either.
 
     Attributes
     ----------
@@ -155,13 +158,15 @@ class Relay:
         Where clients connect instead.
     deaf : bool
         Whether what the server sends is left unread.
+    deaf_to_client : bool
+        Whether what the client sends is.
     """
 
     def __init__(self, address: str) -> None:
         self._where = _host_and_port(address)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.deaf = False
+        self.deaf = self.deaf_to_client = False
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -172,14 +177,14 @@ class Relay:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._where)
                 self._open += [client, server]
-                for ends in ((client, server, False), (server, client, True)):
+                for ends in ((client, server, "deaf_to_client"), (server, client, "deaf")):
                     thread = threading.Thread(target=self._pass_on, args=ends)
                     self._threads.append(thread)
                     thread.start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, may_be_deaf: bool) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, deaf: str) -> None:
         with contextlib.suppress(OSError):
-            while not (self.deaf and may_be_deaf) and (data := source.recv(65536)):
+            while not getattr(self, deaf) and (data := source.recv(65536)):
                 sink.sendall(data)
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ import zmq
 from ..errors import AuthenticationError, LimitExceeded, ServerDisconnected
 from ..late_logging import getLogger
 from ..limits import LEAST_MESSAGE, Limits
+from ..transport.backlog import AT_ONCE, mark
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket, connect, new_dealer
@@ -155,6 +156,7 @@ class Channel:
         self.bytes_sent = 0
         self.sends = 0
         self.bytes_received = 0
+        self._over_socket = 0  # bytes
         self._largest = 0  # bytes of a message that was sent before these were known
         self._runtime = runtime
         self._codec = codec
@@ -490,17 +492,19 @@ class Channel:
                 return False
             if self.holder.released:
                 self._put_releases()
-            self._put(messages.Goodbye("client closed"))
+            tracker = self._put_last(messages.Goodbye("client closed"))
             self._end()
             # Where nobody is, nobody is waited for.
             somebody = self._connected and not self._server_closed
             close = partial(self._socket.close, None if somebody else 0)
-            if self._stream is None:
-                close()
-            else:
+            if self._stream is not None:
                 # The server takes the end of the one connection for the end of both.
                 self._stream.on_closed = close
                 self._runtime.close_stream(self._stream, self._lock)
+            elif somebody and tracker is not None:
+                self._runtime.close_socket(self._socket, tracker)
+            else:
+                close()
             return True
 
     def _end(self) -> None:
@@ -518,7 +522,20 @@ class Channel:
         else:
             self._stream.send(frames)
 
+    def _put_last(self, message: messages.Message) -> zmq.MessageTracker | None:
+        """Send the last message; what tells when it is out, if others may wait before it."""
+        self._put(message)
+        if self._stream is not None or self._stamps is None or self._over_socket <= AT_ONCE:
+            return None
+        # What has no meaning any more, marked, behind what is not seen to be out.
+        self._put(messages.Goodbye(" " * AT_ONCE))
+        frames, tracker = mark(self._stamps.put(self._codec.encode(messages.Goodbye(""), refuse)))
+        with contextlib.suppress(zmq.Again):
+            self._frames.send(frames)
+        return tracker
+
     def _send_over_socket(self, frames: list[Any]) -> None:
+        self._over_socket += sum(map(len, frames))
         self._frames.send(frames if self._stamps is None else self._stamps.put(frames))
 
     def _put_releases(self) -> None:

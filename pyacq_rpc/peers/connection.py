@@ -141,6 +141,10 @@ class Connections:
         """Return all clients."""
         return list(self._by_identity.values())
 
+    def strangers(self) -> list[Connection]:
+        """Return all who have not said hello, as far as they are known."""
+        return list(self._strangers.values())
+
     def remove(self, connection: Connection) -> bool:
         """Forget a client; whether it was the last one of its process."""
         if self._by_identity.pop(connection.identity, None) is None:

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import zmq
@@ -14,7 +13,7 @@ import zmq
 from ..errors import ProtocolError
 from ..late_logging import getLogger
 from ..limits import Limits
-from ..transport.backlog import Backlog
+from ..transport.backlog import AT_ONCE, Backlog
 from ..transport.direct import DirectListener, is_available
 from ..transport.keys import KeyOrPath
 from ..transport.listed import Listing
@@ -25,6 +24,7 @@ from ..transport.stamps import Stamps
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
+from .closing import end_connections
 from .connection import Connection, Connections
 from .exchange import refuse
 from .inbox import Inbox
@@ -214,6 +214,8 @@ class Listener:
     def welcome(self, connection: Connection, welcome: Message) -> None:
         """Take up a client that has said hello."""
         with self.lock:
+            if self.closed:
+                return
             self.inbox.welcome(connection)
             if not self.tell(connection, welcome):
                 self.inbox.lost(connection)
@@ -225,7 +227,7 @@ class Listener:
             secret = self.inbox.secret_of(connection.identity, frame)
             connection.stamps = None if secret is None else Stamps(secret)
             # Of one that has ended nobody would tell once more.
-            if descriptor is not None and self.inbox.is_open(descriptor):
+            if not self.closed and descriptor is not None and self.inbox.is_open(descriptor):
                 connection.backlog = Backlog(descriptor, self._unsent)
                 self.connections.note_stranger(connection)
 
@@ -371,17 +373,25 @@ class Listener:
         return self._ended.wait(timeout)
 
     def close(self) -> None:
-        """Tell all clients, and stop listening."""
+        """Tell all clients, and stop listening when they have got what there is for them.
+
+        Where they are slow to read, that takes `LINGER` at most.
+        """
         # In the child of a fork the sockets are the parent's.
         if self._runtime.pid != os.getpid():
             return
         with self.lock:
             if self.closed or self._socket.closed:
                 return
-            connections = self.connections.all()
+            connections = [*self.connections.all(), *self.connections.strangers()]
             for connection in connections:
                 self.tell(connection, Goodbye("server closed"))
-                stream = connection.stream
+                stream, backlog = connection.stream, connection.backlog
+                if stream is None and backlog is not None and backlog.may_wait():
+                    # What has no meaning any more, marked, behind what is not seen to be out.
+                    self.tell(connection, Goodbye(" " * AT_ONCE))
+                    backlog.step = -1
+                    self.tell(connection, Goodbye(""))
                 if stream is not None and self._leave(connection, stream):
                     self._runtime.close_stream(stream, self.lock)
             if self._listing is not None:
@@ -389,31 +399,17 @@ class Listener:
             if self._direct is not None:
                 self._direct.close()
             self._runtime.keys.forget(self.address)
+            self._poller.close()
+            self._waker.close()
+            self.closed = True  # from now on nobody else uses the socket
+        try:
+            end_connections(connections, self.inbox, self.lock)
+        finally:
             self._monitor.unbind()
             self._monitor.close()
-            self._poller.close()
-            self._close_after(connections)
-            self._waker.close()
-            self.closed = True
+            # Within a process there is no connection that could break.
+            self._socket.close(None if self.address.startswith("inproc:") else 0)
             self._ended.set()
-
-    def _close_after(self, connections: list[Connection]) -> None:
-        """Close the socket when all clients have been sent what there is for them.
-
-        They take the end of the one connection for the end of both.
-        """
-        streams = (connection.stream for connection in connections)
-        unsent = [stream for stream in streams if stream is not None and not stream.closed]
-
-        def closed(stream: Stream) -> None:
-            unsent.remove(stream)
-            if not unsent:
-                self._socket.close()
-
-        for stream in unsent:
-            stream.on_closed = partial(closed, stream)
-        if not unsent:
-            self._socket.close()
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's.

@@ -136,7 +136,7 @@ class Reception:
             return
         if isinstance(message, Hello):
             self._welcome(stranger, message, frames.frame, guest)
-        else:
+        elif not isinstance(message, Goodbye):  # which may be said more than once
             failure = Failure(None, "stranger", "", [], "say hello first", None, "")
             self._listener.tell(stranger, failure)
 

@@ -25,6 +25,7 @@ from ..late_logging import getLogger
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from .keyring import KeyRing
+from .lingering import PAUSE, Lingering
 from .main_thread import call_at_its_end
 from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
@@ -64,6 +65,7 @@ class Runtime:
         self._watcher: Watcher | None = None
         self.direct = os.environ.get(ROADS_VARIABLE, "all") != "zmq"
         self.unsent = Unsent()
+        self.lingering = Lingering()
         self.callbacks: ServerCore | None = None
         # Its own lock, since whoever holds it waits for another thread.
         self._callbacks_lock = threading.Lock()
@@ -152,6 +154,15 @@ class Runtime:
         else:
             self.unsent.add(stream, lock, ends=True)
             self._poke_watcher()
+
+    def close_socket(self, socket: zmq.Socket[bytes], tracker: zmq.MessageTracker) -> None:
+        """Close a socket, to which nobody else sends any more, when its last message is out."""
+        if self.lingering.add(socket, tracker) and not self._closing:
+            self.watcher.do(self._look_at_lingering)
+
+    def _look_at_lingering(self) -> None:
+        if self.lingering.look():
+            self.watcher.do(self._look_at_lingering, PAUSE)
 
     def _poke_watcher(self, soon: bool = False) -> None:
         if not self._closing:  # else no thread can be started any more, and `close` sees to it
@@ -273,6 +284,7 @@ class Runtime:
         self.keys.close()
         self.unsent.flush_soon()
         self.unsent.finish(LINGER / 1000)
+        self.lingering.finish()
         if self._context is not None:
             # Closes what somebody has left open, too: waiting for that would
             # take for ever.

@@ -554,7 +554,7 @@ class ServerCore:
         """Ask the server to close; from any thread, at any time.
 
         A request that is being carried out is finished and answered first.
-        All clients are told.
+        All clients are told, and have two seconds for reading what they were sent.
         """
         with self._lock:
             if self.listener.closed:

@@ -17,10 +17,17 @@ from typing import Any
 
 import zmq
 
-__all__ = ["Backlog"]
+__all__ = ["AT_ONCE", "Backlog", "mark"]
 
 _STEP = 1 << 20
 """Bytes from one marked frame to the next, at most."""
+
+AT_ONCE = 8192
+"""Bytes that the system takes at once, of a connection that has carried no more.
+
+Also those that libzmq has in a buffer between itself and the system. When it has let go of what
+comes this far behind something, that has been taken by the system.
+"""
 
 
 class Backlog:
@@ -35,21 +42,34 @@ class Backlog:
 
     Attributes
     ----------
+    descriptor : int
+    marked : int
+        Bytes before the last marked frame, out or not.
     unmarked : int
-        Bytes since the last marked frame; add to it what is sent.
+        Bytes since then; add to it what is sent.
     step : int
         When there are more of them than this, `mark` the next message.
     """
 
-    __slots__ = ("_descriptor", "_inode", "_marks", "_waiting", "limit", "step", "unmarked")
+    __slots__ = (
+        "_inode",
+        "_marks",
+        "_waiting",
+        "descriptor",
+        "limit",
+        "marked",
+        "step",
+        "unmarked",
+    )
 
     def __init__(self, descriptor: int, limit: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._inode = _inode(descriptor)
         self._marks: collections.deque[tuple[int, zmq.MessageTracker]] = collections.deque()
         self._waiting = 0
         self.limit = limit
         self.step = min(limit // 8, _STEP)
+        self.marked = 0
         self.unmarked = 0
 
     def is_full(self) -> bool:
@@ -59,26 +79,53 @@ class Backlog:
             self._waiting -= marks.popleft()[0]
         return self._waiting > self.limit
 
+    def is_empty(self) -> bool:
+        """Whether all is out that was marked."""
+        self.is_full()
+        return not self._marks
+
+    def may_wait(self) -> bool:
+        """Whether anything may wait that was sent so far."""
+        return self.marked + self.unmarked > AT_ONCE
+
     def mark(self, frames: list[Any]) -> list[Any]:
         """Return the frames of a message with a marked one in the place of the last."""
-        frame = zmq.Frame(frames[-1], copy=False, track=True)
-        assert frame.tracker is not None
-        self._marks.append((self.unmarked, frame.tracker))
-        self._waiting += self.unmarked
-        self.unmarked = 0
-        return [*frames[:-1], frame]
+        frames, tracker = mark(frames)
+        if tracker is not None:
+            self._marks.append((self.unmarked, tracker))
+            self._waiting += self.unmarked
+            self.marked += self.unmarked
+            self.unmarked = 0
+        return frames
 
-    def cut(self) -> None:
-        """End the peer's connection, and have libzmq drop what waits."""
+    def cut(self, how: int = socket.SHUT_RDWR) -> None:
+        """End the peer's connection, and have libzmq drop what waits.
+
+        With ``how=socket.SHUT_WR`` the peer can still send: that the connection has ended it
+        learns, and then ends it itself, when it has read everything.
+        """
         # libzmq has no call for it. It may close the descriptor, which then becomes
         # something else's, at any time: so this looks at a copy first.
         with contextlib.suppress(OSError):
-            copy = os.dup(self._descriptor)
+            copy = os.dup(self.descriptor)
             if _inode(copy) != self._inode:
                 os.close(copy)
                 return
             with socket.socket(fileno=copy) as connection:
-                connection.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(how)
+
+
+def mark(frames: list[Any]) -> tuple[list[Any], zmq.MessageTracker | None]:
+    """Return the frames of a message, the last one so that one sees when libzmq lets go of it.
+
+    Where pyzmq cannot start the thread that it needs for that, since Python ends, they are as
+    they were, and there is nothing to look at.
+    """
+    try:
+        frame = zmq.Frame(frames[-1], copy=False, track=True)
+    except RuntimeError:
+        return frames, None
+    return [*frames[:-1], frame], frame.tracker
 
 
 def _inode(descriptor: int) -> int:

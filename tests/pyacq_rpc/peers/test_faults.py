@@ -226,8 +226,9 @@ def test_what_was_sent_before_closing_arrives(closes):
             client.channel.flush()
             assert eventually(lambda: select.select(client.channel.fds, [], [], 0)[0])
             server.close()
-            assert server.listener.wait_closed(10)
+            assert eventually(lambda: server.listener.closed)
         assert future.result(10) == [words]
+        assert server.wait_closed(10)
 
 
 def test_a_fork_within_a_request_is_answered_once_and_leaves_no_second_server():

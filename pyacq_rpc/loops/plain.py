@@ -177,6 +177,10 @@ class RPCServer(ServerCore):
             self._serving.unwatch()
         super()._close_listener()
 
+    def _await_end(self) -> None:
+        if self._serving is None:
+            super()._await_end()
+
     def _let_go(self) -> None:
         super()._let_go()
         if self._serving is not None:

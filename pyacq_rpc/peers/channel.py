@@ -29,13 +29,14 @@ from ..limits import LEAST_MESSAGE, Limits
 from ..transport.backlog import AT_ONCE, mark
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
-from ..transport.sockets import FrameSocket, connect, new_dealer
+from ..transport.sockets import ENVELOPE, FrameSocket, connect, new_dealer
 from ..transport.stamps import Stamps, new_secret, unstamp
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
 from .exchange import refuse
 from .lease_holder import LeaseHolder
+from .lingering import ClientEnd
 from .runtime import current
 from .sizes import too_large
 from .unsent import GATHERING
@@ -70,7 +71,7 @@ def _why_refused(failures: collections.Counter[int]) -> str | None:
 MOVING = 1.0
 """Seconds to wait for the I/O thread to take the direct road, before what is next is sent."""
 
-LAST_WORD = 50
+LAST_WORD = 500
 """Milliseconds to wait for why a server has ended the direct road, if it is still there."""
 
 
@@ -157,6 +158,7 @@ class Channel:
         self.sends = 0
         self.bytes_received = 0
         self._over_socket = 0  # bytes
+        self._last: ClientEnd | None = None
         self._largest = 0  # bytes of a message that was sent before these were known
         self._runtime = runtime
         self._codec = codec
@@ -492,7 +494,19 @@ class Channel:
                 return False
             if self.holder.released:
                 self._put_releases()
-            tracker = self._put_last(messages.Goodbye("client closed"))
+            self._put(messages.Goodbye("client closed"))
+            try:
+                self._let_go()
+            except BaseException:  # an interrupt; in the I/O thread none comes
+                self._runtime.watcher.do(self._let_go)
+                raise
+            return True
+
+    def _let_go(self) -> None:
+        """Close what this has opened, now or when all is out; twice is once."""
+        with self._lock:
+            if self._socket.closed:
+                return
             self._end()
             # Where nobody is, nobody is waited for.
             somebody = self._connected and not self._server_closed
@@ -501,11 +515,29 @@ class Channel:
                 # The server takes the end of the one connection for the end of both.
                 self._stream.on_closed = close
                 self._runtime.close_stream(self._stream, self._lock)
-            elif somebody and tracker is not None:
-                self._runtime.close_socket(self._socket, tracker)
+                if self._stream.closed:  # before, if this was interrupted
+                    close()
+            elif somebody and self._stamps is not None and self._over_socket > AT_ONCE:
+                if self._last is None:
+                    self._last = ClientEnd(self._socket, self._send_mark)
+                self._runtime.linger(self._last)
             else:
                 close()
-            return True
+
+    def _send_mark(self) -> zmq.MessageTracker | None:
+        """Send what tells, when it is out, that all is that was sent before."""
+        assert self._stamps is not None
+        with self._lock:
+            # What has no meaning any more, behind what is not seen to be out.
+            filler, last = (
+                self._stamps.put(self._codec.encode(messages.Goodbye(reason), refuse))
+                for reason in (" " * AT_ONCE, "")
+            )
+            last, tracker = mark(last)
+            with contextlib.suppress(zmq.Again):
+                self._frames.send(filler)
+                self._frames.send(last)
+            return tracker
 
     def _end(self) -> None:
         self.closed = True
@@ -522,20 +554,8 @@ class Channel:
         else:
             self._stream.send(frames)
 
-    def _put_last(self, message: messages.Message) -> zmq.MessageTracker | None:
-        """Send the last message; what tells when it is out, if others may wait before it."""
-        self._put(message)
-        if self._stream is not None or self._stamps is None or self._over_socket <= AT_ONCE:
-            return None
-        # What has no meaning any more, marked, behind what is not seen to be out.
-        self._put(messages.Goodbye(" " * AT_ONCE))
-        frames, tracker = mark(self._stamps.put(self._codec.encode(messages.Goodbye(""), refuse)))
-        with contextlib.suppress(zmq.Again):
-            self._frames.send(frames)
-        return tracker
-
     def _send_over_socket(self, frames: list[Any]) -> None:
-        self._over_socket += sum(map(len, frames))
+        self._over_socket += sum(map(len, frames)) + ENVELOPE * len(frames)
         self._frames.send(frames if self._stamps is None else self._stamps.put(frames))
 
     def _put_releases(self) -> None:

@@ -1,78 +1,96 @@
-"""How a server ends its connections: nothing that it has sent is lost, and nothing breaks.
+"""How a server ends its connections: those first for which something waits, and then the socket.
 
-libzmq cannot do that. When a socket ceases to listen, what waits for slow readers is dropped.
-And while libzmq ends a connection, it reads no more from it: if then the other side breaks it
-off, the next heartbeat ends the process, by an assertion about ``_io_error`` (libzmq 4.3.5,
-``stream_engine_base.cpp``). So the connections are ended first, and then the socket.
+Why libzmq cannot be left to it is told in `lingering`.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..transport.sockets import LINGER
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .inbox import Inbox
+    from .listener import Listener
 
-__all__ = ["end_connections"]
+__all__ = ["ServerEnd"]
 
 _HANGING_UP = 0.5
 """Seconds to wait for libzmq's thread to notice that a connection has ended."""
 
-_PAUSE = 0.0005
-"""Seconds between two looks."""
 
-
-def end_connections(
-    connections: Collection[Connection], inbox: Inbox, lock: threading.RLock
-) -> None:
-    """End those connections for which something may wait, when that is out or `LINGER` is over.
+class ServerEnd:
+    """The end of a server's socket, which nobody else uses any more.
 
     Parameters
     ----------
-    connections : collection of Connection
-        All that a server knows of, hello or not, and uses no more.
-    inbox : Inbox
-        Of that server.
-    lock : threading.RLock
-        Held by whoever uses its direct roads: the I/O thread does as well.
+    listener : Listener
+    connections : list of Connection
+        All that it knows of, hello or not. They have been told goodbye.
     """
-    streams = [one.stream for one in connections if one.stream is not None]
-    # What has never been marked goes out before libzmq ends that connection.
-    backlogs = [one.backlog for one in connections if one.backlog is not None]
-    backlogs = [backlog for backlog in backlogs if backlog.marked]
 
-    def is_out() -> bool:
-        with lock:
-            for stream in streams:
+    def __init__(self, listener: Listener, connections: list[Connection]) -> None:
+        self._listener = listener
+        self._connections = connections
+        self._streams = [one.stream for one in connections if one.stream is not None]
+        # What is less goes out before libzmq ends that connection.
+        self._waited_for = [
+            one
+            for one in connections
+            if one.backlog is not None and (one.cut or one.backlog.may_wait())
+        ]
+        self._steps = self._take_steps()
+
+    def is_needed(self) -> bool:
+        """Whether anything may wait for a client; else the socket can be closed at once."""
+        return bool(self._waited_for) or not all(stream.closed for stream in self._streams)
+
+    def look(self) -> bool:
+        """Go on with it as far as can be; whether it has come to its end."""
+        return next(self._steps, True)
+
+    def _take_steps(self) -> Iterator[bool]:
+        """End the connections when what there is for them is out, or `LINGER` is over."""
+        listener = self._listener
+        deadline = time.monotonic() + LINGER / 1000
+        backlogs = [one.backlog for one in self._waited_for if one.backlog is not None]
+
+        def is_out() -> bool:
+            return self._streams_are_out() and all(one.is_empty() for one in backlogs)
+
+        def is_over() -> bool:
+            return not any(map(listener.inbox.has, backlogs))
+
+        try:
+            for connection in self._waited_for:
+                listener.send_mark(connection)
+            yield from _until(is_out, deadline)
+            with listener.lock:
+                for stream in self._streams:
+                    stream.close()
+            for backlog in backlogs:
+                backlog.cut(socket.SHUT_WR)
+            # This side goes on listening: whatever a client sends to one that does not, if only
+            # libzmq's answer to a heartbeat, has the system drop what it has not sent yet.
+            yield from _until(is_over, deadline)
+            for backlog in backlogs:
+                backlog.cut()
+            yield from _until(is_over, time.monotonic() + _HANGING_UP)
+        finally:
+            listener.close_socket()
+
+    def _streams_are_out(self) -> bool:
+        with self._listener.lock:
+            for stream in self._streams:
                 if not stream.closed and stream.flush():
                     stream.close()
-        return all(stream.closed for stream in streams) and all(
-            backlog.is_empty() for backlog in backlogs
-        )
-
-    def is_over() -> bool:
-        return not any(inbox.is_open(backlog.descriptor) for backlog in backlogs)
-
-    deadline = time.monotonic() + LINGER / 1000
-    _wait(is_out, deadline)
-    with lock:
-        for stream in streams:
-            stream.close()
-    for backlog in backlogs:
-        backlog.cut(socket.SHUT_WR)
-    _wait(is_over, deadline)  # or an answer to a heartbeat would meet nobody: others were lost then
-    for backlog in backlogs:
-        backlog.cut()
-    _wait(is_over, time.monotonic() + _HANGING_UP)
+        return all(stream.closed for stream in self._streams)
 
 
-def _wait(done: Callable[[], bool], end: float) -> None:
-    while not done() and time.monotonic() < end:
-        time.sleep(_PAUSE)
+def _until(done: Callable[[], bool], deadline: float) -> Iterator[bool]:
+    """Give way until that is so, or it is too late."""
+    while not done() and time.monotonic() < deadline:
+        yield False

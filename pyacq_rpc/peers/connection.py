@@ -83,6 +83,7 @@ class Connection:
         connection = Connection(self.identity, peer, codec, self.descriptor)
         connection.backlog = self.backlog
         connection.stamps = self.stamps
+        connection.cut = self.cut
         return connection
 
     def withdrawn(self, request_id: int) -> bool:

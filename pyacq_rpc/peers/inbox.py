@@ -10,6 +10,7 @@ import zmq
 from ..errors import RPCError
 from ..late_logging import getLogger
 from ..limits import Limits
+from ..transport.backlog import Backlog
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
 from ..transport.stamps import secret_of, unstamp
@@ -144,6 +145,10 @@ class Inbox:
         """Whether the connection of this descriptor has not ended."""
         self.look_at_monitor()
         return descriptor in self._alive
+
+    def has(self, backlog: Backlog) -> bool:
+        """Whether this very connection has not ended, whoever has its descriptor by now."""
+        return self.is_open(backlog.descriptor) and backlog.is_there()
 
     def fill(self) -> None:
         """Take in all that is there on the socket."""

@@ -19,12 +19,19 @@ from ..transport.keys import KeyOrPath
 from ..transport.listed import Listing
 from ..transport.looking import Looking
 from ..transport.monitor import Monitor
-from ..transport.sockets import FrameSocket, clean_address, endpoint, listen, new_router
+from ..transport.sockets import (
+    ENVELOPE,
+    FrameSocket,
+    clean_address,
+    endpoint,
+    listen,
+    new_router,
+)
 from ..transport.stamps import Stamps
 from ..transport.stream import Stream
 from ..transport.waiting import Poller, Waker
 from ..wire.messages import Goodbye, Message, Move
-from .closing import end_connections
+from .closing import ServerEnd
 from .connection import Connection, Connections
 from .exchange import refuse
 from .inbox import Inbox
@@ -96,6 +103,7 @@ class Listener:
         self.lock = threading.RLock()
         self.closed = False
         self._ended = threading.Event()
+        self._unbound = self._over = False
         asked = clean_address(address)
         self.key = runtime.keys.for_server(asked, key)
         self._socket = new_router(runtime.context, self.key, limits.message)
@@ -261,8 +269,8 @@ class Listener:
     def hang_up(self, connection: Connection) -> None:
         """End the direct road of a client that is gone, or has said goodbye."""
         with self.lock:
-            descriptor = connection.descriptor
-            if not self.closed and descriptor is not None and self.inbox.is_open(descriptor):
+            backlog = connection.backlog
+            if not self.closed and backlog is not None and self.inbox.has(backlog):
                 # If it says hello again, what waits for it still counts.
                 self.connections.note_stranger(connection.anew("", connection.codec))
             stream = connection.stream
@@ -346,70 +354,95 @@ class Listener:
 
     def _send_over_socket(self, connection: Connection, frames: list[Any]) -> bool:
         with self.lock:
-            if self.closed:
-                return False
-            if connection.stamps is not None:
-                frames = connection.stamps.put(frames)
-            backlog = connection.backlog
-            if backlog is not None:
-                backlog.unmarked += sum(map(len, frames))
-                if backlog.unmarked > backlog.step:
-                    if backlog.is_full() and not connection.cut:
-                        self._cut_slow(connection)
-                        return False
-                    frames = backlog.mark(frames)
-            self.unread = True  # sending may have swallowed the sign that something came
-            try:
-                self._frames.send([connection.identity, *frames])
-            except zmq.ZMQError as error:
-                _log.debug("%s: could not send to a client: %s", self.address, error)
-                return False
+            return not self.closed and self._put_on_socket(connection, frames)
+
+    def _put_on_socket(self, connection: Connection, frames: list[Any]) -> bool:
+        if connection.stamps is not None:
+            frames = connection.stamps.put(frames)
+        backlog = connection.backlog
+        if backlog is not None:
+            backlog.unmarked += sum(map(len, frames)) + ENVELOPE * len(frames)
+            if backlog.unmarked > backlog.step:
+                if backlog.is_full() and not connection.cut:
+                    self._cut_slow(connection)
+                    return False
+                frames = backlog.mark(frames)
+        self.unread = True  # sending may have swallowed the sign that something came
+        try:
+            self._frames.send([connection.identity, *frames])
+        except zmq.ZMQError as error:
+            _log.debug("%s: could not send to a client: %s", self.address, error)
+            return False
         return True
 
     # -- the end ---------------------------------------------------------------
 
     def wait_closed(self, timeout: float | None) -> bool:
         """Wait until it no longer listens, `timeout` seconds at most."""
-        return self._ended.wait(timeout)
+        return self._over or self._ended.wait(timeout)
 
     def close(self) -> None:
         """Tell all clients, and stop listening when they have got what there is for them.
 
-        Where they are slow to read, that takes `LINGER` at most.
+        Where they are slow to read, this returns before that; see `wait_closed`.
         """
         # In the child of a fork the sockets are the parent's.
         if self._runtime.pid != os.getpid():
             return
-        with self.lock:
-            if self.closed or self._socket.closed:
-                return
-            connections = [*self.connections.all(), *self.connections.strangers()]
-            for connection in connections:
-                self.tell(connection, Goodbye("server closed"))
-                stream, backlog = connection.stream, connection.backlog
-                if stream is None and backlog is not None and backlog.may_wait():
-                    # What has no meaning any more, marked, behind what is not seen to be out.
-                    self.tell(connection, Goodbye(" " * AT_ONCE))
-                    backlog.step = -1
-                    self.tell(connection, Goodbye(""))
-                if stream is not None and self._leave(connection, stream):
-                    self._runtime.close_stream(stream, self.lock)
-            if self._listing is not None:
-                self._listing.remove()
-            if self._direct is not None:
-                self._direct.close()
-            self._runtime.keys.forget(self.address)
-            self._poller.close()
-            self._waker.close()
-            self.closed = True  # from now on nobody else uses the socket
+        ends = False
         try:
-            end_connections(connections, self.inbox, self.lock)
-        finally:
-            self._monitor.unbind()
+            with self.lock:
+                if self.closed or self._socket.closed:
+                    return
+                connections = self.connections.all() + self.connections.strangers()
+                for connection in connections:
+                    self.tell(connection, Goodbye("server closed"))
+                    stream = connection.stream
+                    if stream is not None and self._leave(connection, stream):
+                        self._runtime.close_stream(stream, self.lock)
+                if self._listing is not None:
+                    self._listing.remove()
+                if self._direct is not None:
+                    self._direct.close()
+                self._runtime.keys.forget(self.address)
+                self._poller.close()
+                self._waker.close()
+                self.closed = ends = True  # from now on nobody else uses the socket
+            end = ServerEnd(self, connections)
+            if end.is_needed():
+                self._runtime.linger(end)
+            else:
+                self.close_socket()
+        except BaseException:  # an interrupt
+            if ends:
+                self._runtime.linger(ServerEnd(self, connections))
+            raise
+
+    def send_mark(self, connection: Connection) -> None:
+        """Send what tells, when it is out, that all is that a client was sent over ZeroMQ."""
+        with self.lock:
+            backlog = connection.backlog
+            if backlog is None or connection.stream is not None or connection.cut:
+                return
+            # What has no meaning any more, behind what is not seen to be out.
+            for reason, step in ((" " * AT_ONCE, backlog.step), ("", -1)):
+                backlog.step = step
+                goodbye = connection.codec.encode(Goodbye(reason), refuse)
+                self._put_on_socket(connection, goodbye)
+
+    def close_socket(self) -> None:
+        """Give back the address and the descriptors; once more does no harm."""
+        if self._over:
+            return
+        if not self._socket.closed:
+            if not self._unbound:
+                self._unbound = True  # before: else it would be taken for an error the next time
+                self._monitor.unbind()
             self._monitor.close()
             # Within a process there is no connection that could break.
             self._socket.close(None if self.address.startswith("inproc:") else 0)
-            self._ended.set()
+        self._over = True  # before: an interrupt within that may leave it locked
+        self._ended.set()
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's.

@@ -20,12 +20,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
+import zmq.utils.garbage  # its exit hook has to come after ours: frames in flight are freed there
 
 from ..late_logging import getLogger
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
 from .keyring import KeyRing
-from .lingering import PAUSE, Lingering
+from .lingering import Lingering
 from .main_thread import call_at_its_end
 from .thread_state import ThreadEnd, ThreadState
 from .unsent import Unsent
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .channel import Channel
     from .client import RPCClient
     from .hooks import Hook
+    from .lingering import Ending
     from .listener import Listener
     from .server import ServerCore
     from .watcher import Watcher
@@ -46,8 +48,8 @@ __all__ = ["Runtime", "current", "reset"]
 ROADS_VARIABLE = "PYACQ_RPC_ROADS"
 """Environment variable: with ``zmq`` nothing takes the direct road."""
 
-SERVER_GRACE = 2.0
-"""Seconds that servers have at exit for finishing what they are doing."""
+SERVER_GRACE = LINGER / 1000 + 1.0
+"""Seconds that servers have at exit for finishing what they are doing, and for closing."""
 
 _log = getLogger(__name__)
 
@@ -155,14 +157,17 @@ class Runtime:
             self.unsent.add(stream, lock, ends=True)
             self._poke_watcher()
 
-    def close_socket(self, socket: zmq.Socket[bytes], tracker: zmq.MessageTracker) -> None:
-        """Close a socket, to which nobody else sends any more, when its last message is out."""
-        if self.lingering.add(socket, tracker) and not self._closing:
-            self.watcher.do(self._look_at_lingering)
+    def linger(self, ending: Ending) -> None:
+        """Have the I/O thread see to it that something comes to its end."""
+        self.lingering.add(ending)
+        if self._watcher is not None:
+            self._watcher.poke()
+        else:
+            self._poke_watcher()
 
-    def _look_at_lingering(self) -> None:
-        if self.lingering.look():
-            self.watcher.do(self._look_at_lingering, PAUSE)
+    def waits_itself(self) -> bool:
+        """Whether the current thread must not wait for what lingers: the I/O thread, or at exit."""
+        return self._closing or (self._watcher is not None and self._watcher.is_current())
 
     def _poke_watcher(self, soon: bool = False) -> None:
         if not self._closing:  # else no thread can be started any more, and `close` sees to it
@@ -259,6 +264,8 @@ class Runtime:
             server = reference()
             (listener if server is None else server).close()
             del server
+        if self._watcher is None:
+            self.lingering.finish()
         deadline = time.monotonic() + SERVER_GRACE
         stuck = [
             reference()

@@ -35,7 +35,7 @@ from .listener import Listener
 from .local import LocalClient, LocalHome
 from .reception import Reception
 from .running import Running
-from .runtime import current
+from .runtime import SERVER_GRACE, current
 from .stats import ServerCounts, stats_of
 from .tasks import Tasks
 from .thread_state import ThreadState
@@ -313,6 +313,7 @@ class ServerCore:
                 self._depth += 1
         if ending:
             self._let_go()
+            self._await_end()
             return True
         try:
             if self.table.later:
@@ -554,17 +555,26 @@ class ServerCore:
         """Ask the server to close; from any thread, at any time.
 
         A request that is being carried out is finished and answered first.
-        All clients are told, and have two seconds for reading what they were sent.
+        All clients are told, and have two seconds for reading what they were sent. An
+        event loop goes on meanwhile; else this waits for them.
         """
-        with self._lock:
-            if self.listener.closed:
-                return
-            self._closing = True
-            self.listener.wake()
-            if self._depth or self._looping:
-                return  # the server's own thread will
-            self._close_listener()
-        self._let_go()
+        ends = False
+        try:
+            with self._lock:
+                if self.listener.closed:
+                    return
+                self._closing = True
+                self.listener.wake()
+                if self._depth or self._looping:
+                    return  # the server's own thread will
+                ends = True
+                self._close_listener()
+            self._let_go()
+        except BaseException:  # an interrupt
+            if ends:
+                self._let_go()
+            raise
+        self._await_end()
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the server has closed; whether it has.
@@ -579,6 +589,11 @@ class ServerCore:
     def _close_listener(self) -> None:
         self.runtime.links.server_closed(self.link)
         self.listener.close()
+
+    def _await_end(self) -> None:
+        """Wait for clients that are slow to read, where nothing else is to go on here."""
+        if not (self.listener.wait_closed(0) or self.runtime.waits_itself()):
+            self.listener.wait_closed(SERVER_GRACE)
 
     def _let_go(self) -> None:
         """Forget all objects, which may run code of the user's."""

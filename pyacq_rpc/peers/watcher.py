@@ -177,6 +177,7 @@ class Watcher:
         self._flush_releases()
         self._close_retired()
         self._close_doubted()
+        self._runtime.lingering.look()
         with self._lock:
             channels = list(self._channels)
             new, self._new = self._new, []
@@ -198,6 +199,7 @@ class Watcher:
         waits = (
             SOON if busy else None,
             unsent.due_in(),
+            self._runtime.lingering.due_in(),
             self._flush_in(),
             max(0.0, self._later[0][0] - time.monotonic()) if self._later else None,
             self._add_urgent(owners),

@@ -296,6 +296,9 @@ class QtRPCServer(ServerCore):
         self._timer = None
         super()._close_listener()
 
+    def _await_end(self) -> None:
+        """Return: the GUI goes on meanwhile."""
+
     def _let_go(self) -> None:
         self._signals.clear()
         super()._let_go()

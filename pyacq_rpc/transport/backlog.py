@@ -84,6 +84,10 @@ class Backlog:
         self.is_full()
         return not self._marks
 
+    def is_there(self) -> bool:
+        """Whether the descriptor is still that of this connection."""
+        return _inode(self.descriptor) == self._inode
+
     def may_wait(self) -> bool:
         """Whether anything may wait that was sent so far."""
         return self.marked + self.unmarked > AT_ONCE

@@ -13,6 +13,7 @@ from .keys import Key, be_client, be_server
 from .stamps import STAMP_SIZE, ask_for_stamps
 
 __all__ = [
+    "ENVELOPE",
     "FrameSocket",
     "clean_address",
     "connect",
@@ -34,7 +35,7 @@ holds the GIL, is not gone. A frozen process, machine or network is."""
 LINGER = 2000
 """Milliseconds that a closed socket goes on sending what it was given."""
 
-_ENVELOPE = 64 + STAMP_SIZE
+ENVELOPE = 64 + STAMP_SIZE
 """Bytes by which encryption and a stamp make a frame longer, at most."""
 
 COPY_BELOW = 64 * 1024
@@ -109,7 +110,7 @@ def new_router(
         _common(socket)
         # Say so when a client is gone, where the default drops in silence.
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.maxmsgsize = max_frame + _ENVELOPE if max_frame >= 0 else -1
+        socket.maxmsgsize = max_frame + ENVELOPE if max_frame >= 0 else -1
         if key is not None:
             be_server(socket, key)
     except BaseException:

@@ -9,10 +9,11 @@ import threading
 
 import pytest
 from conftest import eventually
+from interrupting import Everywhere
 from plain_client import PlainClient, Relay
 from things import Thing
 
-from pyacq_rpc import RPCServer
+from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers.runtime import ROADS_VARIABLE, current
 from pyacq_rpc.transport.backlog import AT_ONCE
 from pyacq_rpc.transport.monitor import Monitor
@@ -59,6 +60,64 @@ def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_closed(ser
         assert server.wait_closed(10)
     finally:
         client.close()
+
+
+SERVER = """
+import sys, threading
+from pyacq_rpc import RPCServer
+class Thing:
+    def echo(self, text):
+        return text
+server = RPCServer()
+server["thing"] = Thing()
+threading.Thread(target=server.run_forever, daemon=True).start()
+print(server.address, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_s_process_ended():
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        address = child.stdout.readline().strip()
+        client, other = PlainClient(address, greedy=False), RPCClient(address)
+        try:
+            for i in range(COUNT):
+                client.call(i, ["@thing", "echo"], "x" * 100_000)
+            assert eventually(lambda: other.server_stats().done >= COUNT)
+            print(file=child.stdin, flush=True)
+            for i in range(COUNT):
+                assert client.receive() == Result(i, "x" * 100_000)
+            assert client.receive() == Goodbye("server closed")
+            assert child.wait(20) == 0
+        finally:
+            child.kill()
+            client.close()
+
+
+def test_an_interrupt_anywhere_leaves_no_socket_of_a_server(monkeypatch):
+    monkeypatch.setenv(ROADS_VARIABLE, "zmq")
+    everywhere = Everywhere()
+    while everywhere.goes_on():
+        server = RPCServer()
+        server.run_lazy()
+        everywhere.run(server.close)
+        server.close()
+        assert server.wait_closed(10), everywhere.place
+        assert server.listener._socket.closed, everywhere.place
+
+
+def test_an_interrupt_anywhere_leaves_no_socket_of_a_client(server, monkeypatch):
+    monkeypatch.setattr(current(), "direct", False)
+    everywhere = Everywhere()
+    while everywhere.goes_on():
+        client = RPCClient(server.address)
+        assert client["thing"].echo("x" * 10_000)
+        socket = client.channel._socket
+        everywhere.run(client.close)
+        client.close()
+        assert eventually(lambda socket=socket: socket.closed), everywhere.place
 
 
 def test_a_goodbye_that_follows_another_one_means_nothing(server):

@@ -6,13 +6,18 @@ import pytest
 import zmq
 
 from pyacq_rpc.peers import lingering
-from pyacq_rpc.peers.lingering import Lingering
+from pyacq_rpc.peers.lingering import ClientEnd, Lingering
 
 
 class Tracker:
     """Says that a message is out when a test wants it so."""
 
     done = False
+
+
+class Failing:
+    def look(self):
+        raise OSError("no")
 
 
 @pytest.fixture
@@ -24,11 +29,13 @@ def sockets():
             socket.close(linger=0)
 
 
-def test_each_socket_is_closed_when_its_last_message_is_out(sockets):
+def test_each_socket_is_closed_when_what_it_was_given_is_out(sockets):
     first, second = Tracker(), Tracker()
     kept = Lingering()
-    assert kept.add(sockets[0], first)
-    assert not kept.add(sockets[1], second)  # somebody looks already
+    assert kept.due_in() is None
+    kept.add(ClientEnd(sockets[0], lambda: first))
+    kept.add(ClientEnd(sockets[1], lambda: second))
+    assert kept.due_in() is not None
     assert kept.look()
     assert [socket.closed for socket in sockets] == [False, False]
     second.done = True
@@ -37,21 +44,46 @@ def test_each_socket_is_closed_when_its_last_message_is_out(sockets):
     first.done = True
     assert not kept.look()
     assert sockets[0].closed
-    assert kept.add(sockets[0], first)  # nobody looks any more
+    assert kept.due_in() is None
 
 
-def test_one_whose_message_never_goes_out_is_closed_all_the_same(sockets, monkeypatch):
+def test_the_mark_is_sent_once(sockets):
+    sent = []
+
+    def send_mark():
+        sent.append(1)
+        return Tracker()
+
+    end = ClientEnd(sockets[0], send_mark)
+    assert not end.look()
+    assert not end.look()
+    assert sent == [1]
+
+
+def test_where_nothing_can_be_marked_the_socket_is_closed_at_once(sockets):
+    assert ClientEnd(sockets[0], lambda: None).look()
+    assert sockets[0].closed
+
+
+def test_one_that_never_gets_it_out_is_closed_all_the_same(sockets, monkeypatch):
     monkeypatch.setattr(lingering, "LINGER", 0)
+    assert ClientEnd(sockets[0], Tracker).look()
+    assert sockets[0].closed
+
+
+def test_one_that_fails_is_logged_and_keeps_no_other(sockets, caplog):
     kept = Lingering()
-    kept.add(sockets[0], Tracker())
+    kept.add(Failing())
+    kept.add(ClientEnd(sockets[0], lambda: None))
     assert not kept.look()
     assert sockets[0].closed
+    assert "could not be closed as it should be" in caplog.text
 
 
 def test_at_the_end_one_waits_for_all(sockets):
     tracker = Tracker()
     kept = Lingering()
-    kept.add(sockets[0], tracker)
+    kept.add(ClientEnd(sockets[0], lambda: tracker))
     timer = threading.Timer(0.05, setattr, (tracker, "done", True))
     timer.start()
     kept.finish()

@@ -9,12 +9,15 @@ import threading
 
 import pytest
 from conftest import eventually
-from interrupting import Everywhere
 from plain_client import PlainClient, Relay
 from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
-from pyacq_rpc.peers.runtime import ROADS_VARIABLE, current
+from pyacq_rpc.peers import closing, listener
+from pyacq_rpc.peers.channel import Channel
+from pyacq_rpc.peers.lingering import Lingering
+from pyacq_rpc.peers.listener import Listener
+from pyacq_rpc.peers.runtime import ROADS_VARIABLE, Runtime, current
 from pyacq_rpc.transport.backlog import AT_ONCE
 from pyacq_rpc.transport.monitor import Monitor
 from pyacq_rpc.transport.sockets import LINGER
@@ -46,7 +49,10 @@ def ask_for_much(server, client):
 
 
 @pytest.mark.parametrize("road", ["zmq", "stamped", "direct"])
-def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_closed(server, road):
+def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_closed(
+    server, road, monkeypatch
+):
+    monkeypatch.setattr(closing, "LINGER", 20_000)  # as slow as a busy machine
     if road == "direct" and not current().direct:
         pytest.skip("there is one road only")
     client = PlainClient(server.address, road, greedy=False)
@@ -57,14 +63,16 @@ def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_closed(ser
         for i in range(COUNT):
             assert client.receive() == Result(i, "x" * 100_000)
         assert client.receive() == Goodbye("server closed")
-        assert server.wait_closed(10)
     finally:
         client.close()
+    assert server.wait_closed(10)
 
 
 SERVER = """
 import sys, threading
 from pyacq_rpc import RPCServer
+from pyacq_rpc.peers import closing, runtime
+closing.LINGER, runtime.SERVER_GRACE = 20_000, 30.0  # as slow as a busy machine
 class Thing:
     def echo(self, text):
         return text
@@ -90,34 +98,55 @@ def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_s_process_
             for i in range(COUNT):
                 assert client.receive() == Result(i, "x" * 100_000)
             assert client.receive() == Goodbye("server closed")
+            client.close()
             assert child.wait(20) == 0
         finally:
             child.kill()
             client.close()
 
 
-def test_an_interrupt_anywhere_leaves_no_socket_of_a_server(monkeypatch):
-    monkeypatch.setenv(ROADS_VARIABLE, "zmq")
-    everywhere = Everywhere()
-    while everywhere.goes_on():
-        server = RPCServer()
-        server.run_lazy()
-        everywhere.run(server.close)
+def interrupt_once(monkeypatch, owner, name):
+    """Have Ctrl-C come when this is called for the first time."""
+    function, calls = getattr(owner, name), []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return function(*args)
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(listener, "ServerEnd"), (Listener, "close_socket"), (Monitor, "unbind"), (Monitor, "close")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_an_interrupt_leaves_no_socket_of_a_server(monkeypatch, owner, name):
+    server = RPCServer()
+    interrupt_once(monkeypatch, owner, name)
+    with pytest.raises(KeyboardInterrupt):
         server.close()
-        assert server.wait_closed(10), everywhere.place
-        assert server.listener._socket.closed, everywhere.place
+    server.close()
+    assert server.wait_closed(10)
+    assert server.listener._socket.closed
 
 
-def test_an_interrupt_anywhere_leaves_no_socket_of_a_client(server, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Channel, "_end"), (Monitor, "close"), (Runtime, "linger"), (Lingering, "add")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_an_interrupt_leaves_no_socket_of_a_client(server, monkeypatch, owner, name):
     monkeypatch.setattr(current(), "direct", False)
-    everywhere = Everywhere()
-    while everywhere.goes_on():
-        client = RPCClient(server.address)
-        assert client["thing"].echo("x" * 10_000)
-        socket = client.channel._socket
-        everywhere.run(client.close)
+    client = RPCClient(server.address)
+    assert client["thing"].echo("x" * 10_000)
+    interrupt_once(monkeypatch, owner, name)
+    with pytest.raises(KeyboardInterrupt):
         client.close()
-        assert eventually(lambda socket=socket: socket.closed), everywhere.place
+    client.close()
+    assert eventually(lambda: client.channel._socket.closed)
 
 
 def test_a_goodbye_that_follows_another_one_means_nothing(server):

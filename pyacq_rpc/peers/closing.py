@@ -34,7 +34,6 @@ class ServerEnd:
 
     def __init__(self, listener: Listener, connections: list[Connection]) -> None:
         self._listener = listener
-        self._connections = connections
         self._streams = [one.stream for one in connections if one.stream is not None]
         # What is less goes out before libzmq ends that connection.
         self._waited_for = [

@@ -103,7 +103,8 @@ class Listener:
         self.lock = threading.RLock()
         self.closed = False
         self._ended = threading.Event()
-        self._unbound = self._over = False
+        self._unbound = False
+        self._over = False  # the same as that event, which an interrupt may leave locked
         asked = clean_address(address)
         self.key = runtime.keys.for_server(asked, key)
         self._socket = new_router(runtime.context, self.key, limits.message)
@@ -425,10 +426,12 @@ class Listener:
             if backlog is None or connection.stream is not None or connection.cut:
                 return
             # What has no meaning any more, behind what is not seen to be out.
-            for reason, step in ((" " * AT_ONCE, backlog.step), ("", -1)):
-                backlog.step = step
-                goodbye = connection.codec.encode(Goodbye(reason), refuse)
-                self._put_on_socket(connection, goodbye)
+            filler, last = (
+                connection.codec.encode(Goodbye(reason), refuse) for reason in (" " * AT_ONCE, "")
+            )
+            self._put_on_socket(connection, filler)
+            backlog.step = -1  # so that the next one is marked
+            self._put_on_socket(connection, last)
 
     def close_socket(self) -> None:
         """Give back the address and the descriptors; once more does no harm."""
@@ -441,7 +444,7 @@ class Listener:
             self._monitor.close()
             # Within a process there is no connection that could break.
             self._socket.close(None if self.address.startswith("inproc:") else 0)
-        self._over = True  # before: an interrupt within that may leave it locked
+        self._over = True
         self._ended.set()
 
     def abandon(self) -> None:

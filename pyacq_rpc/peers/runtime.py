@@ -160,17 +160,15 @@ class Runtime:
     def linger(self, ending: Ending) -> None:
         """Have the I/O thread see to it that something comes to its end."""
         self.lingering.add(ending)
-        if self._watcher is not None:
-            self._watcher.poke()
-        else:
-            self._poke_watcher()
+        self._poke_watcher()
 
     def waits_itself(self) -> bool:
         """Whether the current thread must not wait for what lingers: the I/O thread, or at exit."""
         return self._closing or (self._watcher is not None and self._watcher.is_current())
 
     def _poke_watcher(self, soon: bool = False) -> None:
-        if not self._closing:  # else no thread can be started any more, and `close` sees to it
+        # At exit no thread can be started any more; then `close` sees to it.
+        if self._watcher is not None or not self._closing:
             self.watcher.poke(soon)
 
     def exporter(self, state: ThreadState) -> ServerCore:

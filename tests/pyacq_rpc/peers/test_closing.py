@@ -190,7 +190,7 @@ def test_who_does_not_read_keeps_no_server_from_closing(server, hello, monkeypat
             assert eventually(lambda: have_been_told_much(server.listener.connections.strangers()))
         server.close()
         assert server.wait_closed(10)
-        assert left == [set()]  # and not more than one
+        assert left == [set()]
     finally:
         client.close()
         relay.close()

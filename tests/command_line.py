@@ -25,7 +25,9 @@ class Camera:
 
     @expose
     def expose(self, seconds, colour="red"):
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:  # Python sees no signal that comes as a long sleep begins
+            time.sleep(0.02)
         return [seconds, colour]
 
     def fail(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from functools import partial
 
 from ..peers.running import InterruptHandler
 from .plain import RPCServer
@@ -27,6 +28,7 @@ class AsyncNode:
         SystemExit
             If a request has to be left by it.
         """
+        server.doing.leaving = True
         server.close()
         self._cancel()
         if server.doing.request is not None:
@@ -41,7 +43,9 @@ class AsyncNode:
             If there was one.
         """
         # Python's own would be replaced by one of asyncio's, which leaves no request.
-        signal.signal(signal.SIGINT, InterruptHandler(server.doing, self._interrupt))
+        signal.signal(
+            signal.SIGINT, InterruptHandler(server.doing, partial(self._interrupt, server))
+        )
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(self._serve(server))
         if self._interrupted:
@@ -49,10 +53,11 @@ class AsyncNode:
 
     async def _serve(self, server: RPCServer) -> None:
         self._serving = asyncio.current_task()
-        await server.run_async()
+        if not self._interrupted:
+            await server.run_async()
 
-    def _interrupt(self) -> None:
-        self._interrupted = True
+    def _interrupt(self, server: RPCServer) -> None:
+        self._interrupted = server.doing.leaving = True
         self._cancel()
 
     def _cancel(self) -> None:

@@ -118,6 +118,8 @@ def carry_out(
     if outer is not None:
         running.outer = (*further_out, (outer, outer_peer))
     try:
+        if running.leaving:
+            raise SystemExit
         if is_call and server.runtime.incoming_hooks:
             from .hooks import incoming  # only where there are some
 
@@ -280,8 +282,10 @@ def _failure_to_tell(
     failure = failure_of(request.id, failed)
     if request.reply != "off":
         return told(server, failure)
-    ends = isinstance(failed, UserError) and isinstance(failed.error, SystemExit)
-    if interrupt is None and not (ends and not server.running()):
+    raised = failed.error if isinstance(failed, UserError) else failed
+    is_over = server.doing.leaving or not server.running()
+    ends = isinstance(raised, SystemExit) and is_over
+    if interrupt is None and not ends:
         _log.error("%r: a call that wanted no answer failed:\n%s", server, failure.traceback)
     return failure
 

@@ -39,9 +39,22 @@ class Running:
         just called. Its thread then carries out others' requests, which an
         exception at any moment would spoil: it looks itself, by `check`, whether
         the request is to be interrupted.
+    leaving : bool
+        The process is to end at once: a request that was being taken when the signal
+        came, and was not known here yet, is left as it begins.
     """
 
-    __slots__ = ("_lock", "_raised", "outer", "peer", "request", "since", "waits", "wanted")
+    __slots__ = (
+        "_lock",
+        "_raised",
+        "leaving",
+        "outer",
+        "peer",
+        "request",
+        "since",
+        "waits",
+        "wanted",
+    )
 
     def __init__(self) -> None:
         self.request: Request | None = None
@@ -50,6 +63,7 @@ class Running:
         self.since = 0.0
         self.wanted: Request | None = None
         self.waits = 0
+        self.leaving = False
         self._raised = False
         self._lock = threading.Lock()  # one interrupts at a time
 

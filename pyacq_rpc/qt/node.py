@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-from qtpy import QtWidgets
+from qtpy import QtCore, QtWidgets
 
 from ..late_logging import getLogger
 from ..peers.running import InterruptHandler
@@ -61,6 +61,7 @@ class GuiNode:
         SystemExit
             If a request has to be left by it.
         """
+        server.doing.leaving = True
         server.close()
         if server.in_request():
             raise SystemExit
@@ -90,7 +91,13 @@ class GuiNode:
                 server.state().waker.wake()
                 return
             interrupts.append(KeyboardInterrupt() if error is None else error)
+            server.doing.leaving = True
             self.app.exit()
+
+        def look() -> None:
+            # What came before the event loop has begun has ended nothing.
+            if interrupts or not server.running():
+                self.app.exit()
 
         # With Qt 6, `quit` asks the windows first, which may refuse or open a dialog.
         server.quit_loop = self.app.exit
@@ -101,8 +108,8 @@ class GuiNode:
         try:
             with signals_heard(), garbage_collected_here():
                 server.run_forever()
-                if server.running() and not interrupts:
-                    self.app.exec()
+                QtCore.QTimer.singleShot(0, look)
+                self.app.exec()
         finally:
             sys.excepthook = before
             server.close()

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from conftest import eventually
+from signalling import Signal
 
 from pyacq_rpc import AsyncClient, RemoteCallException, ServerDisconnected
 from spawner import NodeTemplate, ProcessSpawner
@@ -77,11 +78,17 @@ def test_stopping_waits_for_none_that_would_not_end(node, told):
 def test_a_signal_ends_what_waits_and_what_runs(node, told):
     naps = node._import("naps")
     naps.nap(60, _sync="off")
-    naps.busy(60, _sync="off")
-    assert eventually(lambda: node.client.status().doing == "naps.busy")
+    node._import("signalling").nap(60, _sync="off")
+    assert eventually(lambda: node.client.status().doing == "signalling.nap")
     node.proc.send_signal(signal.SIGTERM)
     assert node.wait(20) == 128 + signal.SIGTERM
     assert told.read_text() == "cancelled 60\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_is_about_to_run(node, number):
+    node._import("signalling").nap(60, Signal(number), _sync="off")
+    assert node.wait(20) == (128 + number if number == signal.SIGTERM else -number)
 
 
 def test_ctrl_c_ends_an_idle_one(node, told):

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from conftest import eventually
+from signalling import Signal
 
 from pyacq_rpc import RemoteCallException, RPCClient
 from spawner import ProcessSpawner, SpawnError
+
+AS_IT_BEGINS = """
+import signal
+from pyacq_rpc import QtRPCServer
+from pyacq_rpc.qt.node import GuiNode
+node = GuiNode("gui")
+server = QtRPCServer()
+begin = node.app.exec
+node.app.exec = lambda: ({how}, begin())
+node.run(server)
+"""
 
 
 @pytest.fixture
@@ -142,17 +156,24 @@ class TestItsEnd:
         assert "KeyboardInterrupt" in gui.stderr
 
     def test_by_a_signal_when_it_is_busy(self, gui):
-        gui._import("time").sleep(60, _sync="off")
-        assert eventually(lambda: gui.client.status().doing == "time.sleep")
+        gui._import("signalling").nap(60, _sync="off")
+        assert eventually(lambda: gui.client.status().doing == "signalling.nap")
         gui.proc.terminate()
         assert gui.wait(20) == 128 + signal.SIGTERM
 
-    def test_by_a_signal_when_it_is_about_to_be_busy(self, gui):
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_by_a_signal_when_it_is_about_to_be_busy(self, gui, number):
         """While its thread has taken the request, and not begun with it."""
-        gui._import("time").sleep(60, _sync="off")
-        gui.client.status()
-        gui.proc.terminate()
-        assert gui.wait(20) == 128 + signal.SIGTERM
+        gui._import("signalling").nap(60, Signal(number), _sync="off")
+        assert gui.wait(20) == (128 + number if number == signal.SIGTERM else -number)
+        assert "call that wanted no answer failed" not in gui.stderr
+
+    @pytest.mark.parametrize("how", ["node.terminate(server)", "signal.raise_signal(2)"])
+    def test_by_a_signal_when_its_event_loop_is_about_to_begin(self, how):
+        done = subprocess.run(
+            [sys.executable, "-c", AS_IT_BEGINS.format(how=how)], timeout=20, stderr=subprocess.PIPE
+        )
+        assert (b"KeyboardInterrupt" in done.stderr) == ("raise" in how)
 
     def test_by_an_interrupt(self, gui):
         gui.proc.send_signal(signal.SIGINT)

@@ -1,15 +1,17 @@
-"""A value whose decoding sends the process a signal, and a nap that has one begun with."""
+"""What a signal meets in a node: a request that is being taken, and a nap."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 
-from pyacq_rpc import register_type
+from pyacq_rpc import register_type, unregister_type
 
 
 class Signal:
-    """Arrives as a signal: while its request is taken, and not carried out yet."""
+    """Arrives as a signal, if both sides have registered it: while its request is being taken."""
 
     def __init__(self, number: int) -> None:
         self.number = int(number)
@@ -20,7 +22,19 @@ def _arrive(number: int) -> Signal:
     return Signal(number)
 
 
-register_type(Signal, "signalling.Signal", lambda signal: signal.number, _arrive)
+def register() -> None:
+    """Let signals travel by value."""
+    register_type(Signal, "signalling.Signal", lambda signal: signal.number, _arrive)
+
+
+@contextlib.contextmanager
+def registered() -> Iterator[None]:
+    """Let them do so for a while."""
+    register()
+    try:
+        yield
+    finally:
+        unregister_type(Signal)
 
 
 def nap(seconds: float, signal: Signal | None = None) -> None:

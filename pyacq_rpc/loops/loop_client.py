@@ -59,15 +59,16 @@ class LoopConversation(Conversation):
         ended: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._reader: LoopReader | None = None
+        self._reader: LoopReader | None = None  # as long as it reads
+        self._attached: LoopReader | None = None
         self._flushing = False
         self._has_left = False
         self.deadlines = Deadlines(loop, self.expire, self._is_pending)
         super().__init__(runtime, thread, address, codec, ended)
         with contextlib.suppress(NotImplementedError):  # ProactorEventLoop, or no epoll
-            self._reader = LoopReader(loop, self.channel)
-        if self._has_left and self._reader is not None:
-            self._reader.close()  # the I/O thread has lost the server meanwhile
+            self._reader = self._attached = LoopReader(loop, self.channel)
+        if self._has_left:
+            self.leave_loop()  # the I/O thread has lost the server meanwhile
 
     def _is_pending(self, request_id: int) -> bool:
         return request_id in self._pending
@@ -108,17 +109,24 @@ class LoopConversation(Conversation):
 
     def leave_loop(self) -> None:
         """Have the event loop, which is about to end, do nothing more here; from any thread."""
+        self._reader = None
+        if self._attached is not None:
+            self._attached.close()
         if self._has_left:
             return
         self._has_left, self._flushing = True, False
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self.deadlines.clear)
         self.channel.flush()
         self._armed = False
         self.arm()
+
+    def close(self) -> None:
+        """Close the connection; calls that wait for an answer fail."""
+        super().close()
+        # The I/O thread may have closed it, and be about to have the event loop do the rest, which
+        # may end before it comes to that.
+        self.leave_loop()
 
     def _end(self, error: ServerDisconnected) -> None:
         super()._end(error)

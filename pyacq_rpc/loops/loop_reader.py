@@ -94,6 +94,8 @@ class LoopReader:
 
     def close(self) -> None:
         """Read no more; from any thread."""
+        if self._closed:
+            return
         if threading.get_ident() == self._thread or self._loop.is_closed():
             self._close()
         else:

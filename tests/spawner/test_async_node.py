@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import eventually
-from signalling import Signal
+from signalling import Signal, registered
 
 from pyacq_rpc import AsyncClient, RemoteCallException, ServerDisconnected
 from spawner import NodeTemplate, ProcessSpawner
@@ -87,7 +87,10 @@ def test_a_signal_ends_what_waits_and_what_runs(node, told):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_what_is_about_to_run(node, number):
-    node._import("signalling").nap(60, Signal(number), _sync="off")
+    signalling = node._import("signalling")
+    signalling.register()
+    with registered():
+        signalling.nap(60, Signal(number), _sync="off")
     assert node.wait(20) == (128 + number if number == signal.SIGTERM else -number)
 
 

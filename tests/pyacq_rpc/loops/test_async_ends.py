@@ -15,7 +15,14 @@ from event_loops import came, run_in
 from things import Thing
 
 from pyacq_rpc import AsyncClient, RPCClient, RPCError, RPCServer, ServerDisconnected
+from pyacq_rpc.loops.loop_reader import LoopReader
+from pyacq_rpc.peers.runtime import current
 from spawner import ProcessSpawner
+
+
+def epolls():
+    """How many this process has."""
+    return sum("eventpoll" in what for what in open_descriptors().values())
 
 
 def test_a_killed_server_is_noticed_at_once(run):
@@ -54,6 +61,32 @@ def test_a_server_that_closes_is_told(run, server):
                 await second
 
     run(main())
+
+
+def test_what_the_io_thread_is_about_to_close_is_closed(run, server, monkeypatch):
+    """It found the connection ended, and comes to the rest when the event loop is no more."""
+    ended = threading.Event()
+    close = LoopReader.close
+
+    def close_late(reader):
+        if current().watcher.is_current():
+            ended.wait(20)
+        close(reader)
+
+    monkeypatch.setattr(LoopReader, "close", close_late)
+
+    async def main():
+        async with AsyncClient(server.address) as client:
+            assert await client.ping() == "pong"
+            server.close()
+            assert eventually(client.closed)  # by the I/O thread, since this one is here
+
+    before = epolls()
+    try:
+        run(main())
+        assert epolls() == before - 1  # the server's
+    finally:
+        ended.set()
 
 
 def test_closing_fails_what_is_awaited(run, server):

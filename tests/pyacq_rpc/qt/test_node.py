@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import eventually
-from signalling import Signal
+from signalling import Signal, registered
 
 from pyacq_rpc import RemoteCallException, RPCClient
 from spawner import ProcessSpawner, SpawnError
@@ -164,7 +164,10 @@ class TestItsEnd:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_by_a_signal_when_it_is_about_to_be_busy(self, gui, number):
         """While its thread has taken the request, and not begun with it."""
-        gui._import("signalling").nap(60, Signal(number), _sync="off")
+        signalling = gui._import("signalling")
+        signalling.register()
+        with registered():
+            signalling.nap(60, Signal(number), _sync="off")
         assert gui.wait(20) == (128 + number if number == signal.SIGTERM else -number)
         assert "call that wanted no answer failed" not in gui.stderr
 

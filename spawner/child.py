@@ -47,8 +47,10 @@ def main(config: dict[str, Any]) -> None:
         terminated.append(signum)
         end()
 
+    from pyacq_rpc.peers.running import InterruptHandler
+
     # It may have been ignored where the parent was started.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, InterruptHandler(server.doing))
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, terminate)
     with contextlib.suppress(SystemExit):

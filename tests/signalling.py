@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from pyacq_rpc import register_type, unregister_type
+from pyacq_rpc.peers import running
 
 
 class Signal:
@@ -35,6 +36,29 @@ def registered() -> Iterator[None]:
         yield
     finally:
         unregister_type(Signal)
+
+
+def miss_one() -> None:
+    """Have the next interrupt of this process come in the moment where Python misses it."""
+    send = running._raise_in
+
+    def miss(ident: int) -> None:
+        running._raise_in = send
+
+    running._raise_in = miss
+
+
+def sleep_and_clear_up(seconds: float) -> str:
+    """Sleep until it is interrupted, and again to clear up; tell what has ended that."""
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        try:
+            time.sleep(0.5)
+        except KeyboardInterrupt:
+            return "interrupted again"
+        return "cleared up"
+    return "slept"
 
 
 def nap(seconds: float, signal: Signal | None = None) -> None:

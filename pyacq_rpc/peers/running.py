@@ -39,6 +39,8 @@ class Running:
         just called. Its thread then carries out others' requests, which an
         exception at any moment would spoil: it looks itself, by `check`, whether
         the request is to be interrupted.
+    unseen : bool
+        A signal was sent to raise `KeyboardInterrupt`, and its handler has not run since.
     leaving : bool
         The process is to end at once: a request that was being taken when the signal
         came, and was not known here yet, is left as it begins.
@@ -52,6 +54,7 @@ class Running:
         "peer",
         "request",
         "since",
+        "unseen",
         "waits",
         "wanted",
     )
@@ -63,6 +66,7 @@ class Running:
         self.since = 0.0
         self.wanted: Request | None = None
         self.waits = 0
+        self.unseen = False
         self.leaving = False
         self._raised = False
         self._lock = threading.Lock()  # one interrupts at a time
@@ -89,22 +93,47 @@ class Running:
                         continue
                     return self._interrupt_outer(only)
                 if self.waits:
-                    self.wanted, self._raised = request, True
+                    self.wanted, self._raised, self.unseen = request, True, False
                     return True
                 # In this order: if it ends now, either we see that, or its thread
                 # sees that it is wanted, and lets the exception come.
                 self._raised = False
                 self.wanted = request
                 if self.request is request:
+                    self.unseen = _is_main(ident) and isinstance(
+                        signal.getsignal(signal.SIGINT), InterruptHandler
+                    )
                     _raise_in(ident)
                     self._raised = True
                     return True
                 self.wanted = None
 
+    def insist(self, ident: int) -> bool:
+        """Send the signal of an interrupt again if it was missed; whether it was.
+
+        Python handles signals between two of its instructions. One that comes after the last of
+        these and before a system call begins does not end that; another one does.
+
+        Parameters
+        ----------
+        ident : int
+            The server's thread.
+        """
+        with self._lock:
+            request = self.wanted
+            if request is None or not self.unseen:
+                return False
+            self._raised = False  # in the same order as above
+            missed = self.request is request
+            if missed:
+                _raise_in(ident)
+            self._raised = True
+            return missed
+
     def _interrupt_outer(self, only: tuple[str, int]) -> bool:
         for request, peer in self.outer:
             if _is_it(request, peer, only):
-                self.wanted, self._raised = request, True
+                self.wanted, self._raised, self.unseen = request, True, False
                 return True
         return False
 
@@ -129,15 +158,15 @@ class Running:
 
 
 class InterruptHandler:
-    """A handler of SIGINT that raises `KeyboardInterrupt` in requests, and else does not.
+    """A handler of SIGINT that raises `KeyboardInterrupt` in requests.
 
     Where there is no request, an exception may have nowhere to go: in an event loop of C++.
 
     Parameters
     ----------
     running : Running
-    otherwise : callable
-        Called instead.
+    otherwise : callable, optional
+        Called instead where there is no request; by default it is raised there, too.
     reaches : callable, optional
         Tells whether an exception that is raised now would get to the request.
     """
@@ -145,16 +174,18 @@ class InterruptHandler:
     def __init__(
         self,
         running: Running,
-        otherwise: Callable[[], object],
+        otherwise: Callable[[], object] | None = None,
         reaches: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._running = running
+        self.running = running
         self._otherwise = otherwise
         self._reaches = reaches
 
     def __call__(self, signum: int, frame: object) -> None:
         """Be called by Python, in the main thread."""
-        if self._running.request is not None and self._reaches():
+        __tracebackhide__ = True  # what is interrupted is of interest, and not by whom
+        self.running.unseen = False
+        if self._otherwise is None or (self.running.request is not None and self._reaches()):
             raise KeyboardInterrupt
         self._otherwise()
 
@@ -164,12 +195,15 @@ def _is_it(request: Request, peer: str, only: tuple[str, int]) -> bool:
     return peer == only[0] and only[1] in (request.id, getattr(request, "batch_id", None))
 
 
+def _is_main(ident: int) -> bool:
+    return ident == threading.main_thread().ident
+
+
 def _raise_in(ident: int) -> None:
     """Raise `KeyboardInterrupt` in a thread, out of a system call too where that is possible."""
-    is_main = ident == threading.main_thread().ident
     handler = signal.getsignal(signal.SIGINT)
     raises = handler is signal.default_int_handler or isinstance(handler, InterruptHandler)
-    if is_main and raises:
+    if _is_main(ident) and raises:
         if hasattr(signal, "pthread_kill"):
             signal.pthread_kill(ident, signal.SIGINT)
         else:

@@ -49,6 +49,9 @@ __all__ = ["ServerCore"]
 TURN = 0.0005
 """Seconds for which requests are carried out before timers and new messages are looked for."""
 
+INSISTING = 0.05
+"""Seconds after which an interrupt that was missed is sent again; later on, twice as many."""
+
 
 class ServerCore:
     """Serves the objects of one thread over one socket.
@@ -519,7 +522,18 @@ class ServerCore:
             return False
         found = self.doing.interrupt(thread.ident, only)
         thread.waker.wake()  # if it waits, it has to look
+        if self.doing.unseen:
+            self._insist(thread.ident, INSISTING)
         return found
+
+    def _insist(self, ident: int, after: float) -> None:
+        """Interrupt again, and again, if the signal is missed."""
+
+        def look() -> None:
+            if self.doing.insist(ident):
+                self._insist(ident, 2 * after)
+
+        self.runtime.watcher.do(look, after)
 
     # -- timers, and the end ---------------------------------------------------
 

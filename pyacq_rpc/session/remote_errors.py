@@ -159,8 +159,11 @@ def _format(error: BaseException) -> str:
     try:
         import traceback  # here only: it imports tokenize and more
 
-        lines = traceback.format_exception(type(error), error, _own_part(error.__traceback__))
-        return "".join(lines)
+        tb = _own_part(error.__traceback__)
+        shown = traceback.TracebackException(type(error), error, tb)
+        if _ends_hidden(tb):
+            shown.stack.pop()
+        return "".join(shown.format())
     except BaseException as problem:  # noqa: BLE001  # see _safe_str
         return f"<no traceback: {type(problem).__name__} while formatting it>"
 
@@ -171,3 +174,10 @@ def _own_part(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(_PACKAGE):
         tb = tb.tb_next
     return tb if tb is not None else start
+
+
+def _ends_hidden(tb: TracebackType | None) -> bool:
+    """Whether the last frame asks to be left out, as a signal handler's does that interrupts."""
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb is not None and "__tracebackhide__" in tb.tb_frame.f_locals

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pyacq_rpc import RPCServer, Service
 
+from ...peers.running import InterruptHandler
 from ..failing import CommandError, sentence_of
 from .arguments import Commands, add_json, address
 
@@ -112,7 +113,7 @@ def _end_by_signals(server: Any, way: _Way) -> None:
             way.leave(server)
 
     signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+    signal.signal(signal.SIGINT, InterruptHandler(server.doing))  # ignored in a shell's background
 
 
 def _tell(server: Any, name: str, as_json: bool) -> None:

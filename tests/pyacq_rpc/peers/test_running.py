@@ -108,7 +108,61 @@ def test_one_that_is_ignored_does_not_keep_the_request_from_ending():
     thread.join()
 
 
-class TestTheHandlerOfAnEventLoop:
+class TestInsisting:
+    @pytest.fixture
+    def sent(self, monkeypatch):
+        """The threads that signals are sent to; none comes."""
+        sent = []
+        monkeypatch.setattr("pyacq_rpc.peers.running._raise_in", sent.append)
+        return sent
+
+    @pytest.fixture
+    def handler(self):
+        """Handles SIGINT for what is carried out in the main thread."""
+        running = Running()
+        running.request = request(1)
+        before = signal.getsignal(signal.SIGINT)
+        handler = InterruptHandler(running)
+        signal.signal(signal.SIGINT, handler)
+        yield handler
+        signal.signal(signal.SIGINT, before)
+
+    def test_until_it_is_seen(self, handler, sent):
+        running, ident = handler.running, threading.get_ident()
+        assert running.interrupt(ident)
+        assert running.insist(ident)
+        assert running.insist(ident)
+        assert sent == [ident] * 3
+        with pytest.raises(KeyboardInterrupt):
+            handler(signal.SIGINT, None)
+        assert not running.insist(ident)
+
+    def test_not_when_the_request_has_ended(self, handler, sent):
+        running, ident = handler.running, threading.get_ident()
+        assert running.interrupt(ident)
+        running.request = None
+        assert not running.insist(ident)
+
+    def test_not_in_a_request_that_looks_itself(self, handler, sent):
+        running, ident = handler.running, threading.get_ident()
+        running.waits = 1
+        assert running.interrupt(ident)
+        running.waits = 0
+        assert not running.insist(ident)
+        assert sent == []
+
+    def test_not_in_another_thread(self, handler, sent):
+        """What comes there is handled by nobody who could tell."""
+        assert handler.running.interrupt(-1)
+        assert not handler.running.insist(-1)
+
+    def test_not_where_the_handler_is_another_one(self, handler, sent):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        assert handler.running.interrupt(threading.get_ident())
+        assert not handler.running.insist(threading.get_ident())
+
+
+class TestTheHandler:
     def test_raises_in_a_request(self):
         running, called = Running(), []
         handler = InterruptHandler(running, lambda: called.append(1))
@@ -123,6 +177,10 @@ class TestTheHandlerOfAnEventLoop:
         running.request = request(1)
         handler(signal.SIGINT, None)
         assert called == [1]
+
+    def test_raises_elsewhere_too_where_that_has_somewhere_to_go(self):
+        with pytest.raises(KeyboardInterrupt):
+            InterruptHandler(Running())(signal.SIGINT, None)
 
     def test_raises_nothing_elsewhere(self):
         called = []

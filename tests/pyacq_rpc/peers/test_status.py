@@ -155,7 +155,26 @@ class TestInterrupt:
             future.result(10)
         assert type(caught.value).__name__ == "KeyboardInterrupt"
         assert not isinstance(caught.value, KeyboardInterrupt)
+        assert "running.py" not in caught.value.remote_traceback  # where the handler is
         assert node.client.ping() == "pong"
+
+    @pytest.mark.parametrize(
+        "kind", [{}, {"asyncio": True}, pytest.param({"qt": True}, marks=pytest.mark.qt)]
+    )
+    def test_one_that_python_misses_is_sent_again(self, kind):
+        with ProcessSpawner(**kind) as node:
+            signalling = node._import("signalling")
+            signalling.miss_one()
+            told = signalling.sleep_and_clear_up(60, _sync="async")
+            assert eventually(lambda: node.client.status().doing)
+            assert node.client.interrupt(10)
+            assert told.result(20) == "cleared up"
+
+    def test_one_that_python_sees_is_not(self, node):
+        told = node._import("signalling").sleep_and_clear_up(60, _sync="async")
+        assert eventually(lambda: node.client.status().doing)
+        assert node.client.interrupt(10)
+        assert told.result(20) == "cleared up"
 
     def test_anybody_s_call(self, node, sleep):
         ready, go, told = threading.Event(), threading.Event(), []

@@ -18,6 +18,7 @@ import patience
 import psutil
 import pytest
 import zmq
+from hypothesis import HealthCheck, settings
 from observing import Recorder
 from things import Thing
 
@@ -42,15 +43,15 @@ def pytest_xdist_auto_num_workers() -> int:
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyqt5")
 
+# What takes long is the machine that others are busy on, too.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
 collect_ignore = ["fuzz/guided.py"]  # needs atheris, which is installed by hand
 
 
 def pytest_collection_finish() -> None:
     """Leave what pytest has made of all tests out of the collections that the tests ask for."""
-    # Who registers something with it when it is imported is asked for referrers, and what is
-    # frozen is none.
-    import hypothesis  # noqa: F401
-
     gc.collect()
     gc.freeze()
 

@@ -26,7 +26,6 @@ def arena(request):
 def test_a_hostile_client_harms_nobody_and_leaves_nothing(arena):
     @settings(
         max_examples=10,
-        deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from qtpy import QtGui
 
@@ -74,7 +74,6 @@ def test_a_font_wishes_for_no_more_than_before(app):
     assert child.font().pointSize() == 40
 
 
-@settings(deadline=None)
 @given(st.integers(0, 99))
 def test_weights_come_back_from_the_other_scale(weight):
     assert _between(_between(weight, _QT5_WEIGHTS, _WEIGHTS), _WEIGHTS, _QT5_WEIGHTS) == weight

@@ -16,7 +16,7 @@ from pyacq_rpc.wire.messages import Result
 from pyacq_rpc.wire.registry import TypeRegistry, registry
 from spawner import ProcessSpawner
 
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 SERIALIZERS = ["msgpack", "json"]
 

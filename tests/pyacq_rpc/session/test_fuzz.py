@@ -7,7 +7,7 @@ from fuzz.fuzz_session import PEERS, Session, play
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=50, suppress_health_check=list(HealthCheck))
 PLAYER = Player(0, ADDRESS, SERVER)
 
 

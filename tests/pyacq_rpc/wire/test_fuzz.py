@@ -7,7 +7,7 @@ from fuzz.fuzz_wire import Mutator, feed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 @SETTINGS

@@ -13,7 +13,7 @@ from pyacq_rpc.wire.numpy_types import lower_dtype, raise_dtype
 from pyacq_rpc.wire.registry import registry
 
 REFERENCE = Reference("", "r", "s.1", "ndarray", [], "")
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 def refuse(obj):

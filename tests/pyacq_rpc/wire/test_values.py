@@ -44,7 +44,7 @@ def through(codec, value, refer=refuse, resolve=resolve):
 
 
 @pytest.mark.parametrize("serializer", ["msgpack", "json"])
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(value=values)
 def test_values_arrive_as_they_left(serializer, value):
     """Type, value and nesting are kept by both serializers."""

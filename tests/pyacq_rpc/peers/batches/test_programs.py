@@ -111,7 +111,6 @@ def client(request, server):
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each program has its own root
 )
 @given(program=programs)

@@ -30,7 +30,7 @@ class AsyncNode:
         """
         server.doing.leaving = True
         server.close()
-        self._cancel()
+        self._cancel(server)
         if server.doing.request is not None:
             raise SystemExit
 
@@ -57,12 +57,21 @@ class AsyncNode:
             await server.run_async()
 
     def _interrupt(self, server: RPCServer) -> None:
+        if server.doing.wanted is not None:
+            return  # for a request that has just ended
         self._interrupted = server.doing.leaving = True
-        self._cancel()
+        self._cancel(server)
 
-    def _cancel(self) -> None:
+    def _cancel(self, server: RPCServer) -> None:
         serving = self._serving
-        if serving is not None:
-            # Which also wakes the event loop: a signal handler does not.
-            with contextlib.suppress(RuntimeError):  # closed, since all is over
-                serving.get_loop().call_soon_threadsafe(serving.cancel)
+        if serving is None:
+            return
+
+        def cancel() -> None:
+            # What was being taken has been left. What comes now may be for the end of others.
+            server.doing.leaving = False
+            serving.cancel()
+
+        # Which also wakes the event loop: a signal handler does not.
+        with contextlib.suppress(RuntimeError):  # closed, since all is over
+            serving.get_loop().call_soon_threadsafe(cancel)

@@ -66,7 +66,7 @@ class LoopConversation(Conversation):
         self.deadlines = Deadlines(loop, self.expire, self._is_pending)
         super().__init__(runtime, thread, address, codec, ended)
         with contextlib.suppress(NotImplementedError):  # ProactorEventLoop, or no epoll
-            self._reader = self._attached = LoopReader(loop, self.channel)
+            self._attached = self._reader = LoopReader(loop, self.channel)
         if self._has_left:
             self.leave_loop()  # the I/O thread has lost the server meanwhile
 
@@ -109,12 +109,13 @@ class LoopConversation(Conversation):
 
     def leave_loop(self) -> None:
         """Have the event loop, which is about to end, do nothing more here; from any thread."""
+        had_left, self._has_left = self._has_left, True  # before it is looked who reads
         self._reader = None
         if self._attached is not None:
             self._attached.close()
-        if self._has_left:
+        if had_left:
             return
-        self._has_left, self._flushing = True, False
+        self._flushing = False
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self.deadlines.clear)
         self.channel.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -100,9 +101,9 @@ class Running:
                 self._raised = False
                 self.wanted = request
                 if self.request is request:
-                    self.unseen = _is_main(ident) and isinstance(
-                        signal.getsignal(signal.SIGINT), InterruptHandler
-                    )
+                    handler = signal.getsignal(signal.SIGINT)
+                    notes = isinstance(handler, InterruptHandler) and handler.running is self
+                    self.unseen = notes and _is_main(ident)
                     _raise_in(ident)
                     self._raised = True
                     return True
@@ -125,7 +126,7 @@ class Running:
                 return False
             self._raised = False  # in the same order as above
             missed = self.request is request
-            if missed:
+            if missed and not _is_handling(ident):
                 _raise_in(ident)
             self._raised = True
             return missed
@@ -193,6 +194,14 @@ class InterruptHandler:
 def _is_it(request: Request, peer: str, only: tuple[str, int]) -> bool:
     """Whether that is a request of a peer, or of a batch of it, by an id."""
     return peer == only[0] and only[1] in (request.id, getattr(request, "batch_id", None))
+
+
+def _is_handling(ident: int) -> bool:
+    """Whether a thread is in the handler, where it may be waiting for the GIL."""
+    frame = sys._current_frames().get(ident)
+    while frame is not None and frame.f_code is not InterruptHandler.__call__.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_main(ident: int) -> bool:

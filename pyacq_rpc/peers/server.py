@@ -50,7 +50,7 @@ TURN = 0.0005
 """Seconds for which requests are carried out before timers and new messages are looked for."""
 
 INSISTING = 0.05
-"""Seconds after which an interrupt that was missed is sent again; later on, twice as many."""
+"""Seconds after which an interrupt that was missed is sent again; later on, it takes longer."""
 
 
 class ServerCore:
@@ -531,7 +531,7 @@ class ServerCore:
 
         def look() -> None:
             if self.doing.insist(ident):
-                self._insist(ident, 2 * after)
+                self._insist(ident, min(2 * after, 5.0))
 
         self.runtime.watcher.do(look, after)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from ..errors import (
@@ -160,7 +160,7 @@ def _format(error: BaseException) -> str:
         import traceback  # here only: it imports tokenize and more
 
         tb = _own_part(error.__traceback__)
-        shown = traceback.TracebackException(type(error), error, tb)
+        shown = traceback.TracebackException(type(error), error, tb, compact=True)
         if _ends_hidden(tb):
             shown.stack.pop()
         return "".join(shown.format())
@@ -171,13 +171,17 @@ def _format(error: BaseException) -> str:
 def _own_part(tb: TracebackType | None) -> TracebackType | None:
     """Skip the frames of this package's machinery that lead to the user's."""
     start = tb
-    while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(_PACKAGE):
+    while tb is not None and _is_ours(tb.tb_frame):
         tb = tb.tb_next
     return tb if tb is not None else start
 
 
 def _ends_hidden(tb: TracebackType | None) -> bool:
-    """Whether the last frame asks to be left out, as a signal handler's does that interrupts."""
+    """Whether the last frame is of ours and to be left out: a signal handler that interrupts."""
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
-    return tb is not None and "__tracebackhide__" in tb.tb_frame.f_locals
+    return tb is not None and _is_ours(tb.tb_frame) and "__tracebackhide__" in tb.tb_frame.f_locals
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(_PACKAGE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -25,8 +27,31 @@ async def nap(seconds):
             print("cancelled", seconds, file=file)
         raise
     return seconds
+cleared = []
+async def nap_and_clear_up():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        with open({path!r}, "a") as file:
+            file.write("clearing up")
+        while not cleared:
+            await asyncio.sleep(0.01)
 def busy(seconds):
     time.sleep(seconds)
+"""
+
+AS_IT_BEGINS = """
+import asyncio, signal
+from pyacq_rpc import RPCServer
+from pyacq_rpc.loops.async_node import AsyncNode
+node, server = AsyncNode(), RPCServer()
+def now(function):
+    def first(argument):
+        {how}
+        return function(argument)
+    return first
+{what} = now({what})
+node.run(server)
 """
 
 
@@ -83,6 +108,26 @@ def test_a_signal_ends_what_waits_and_what_runs(node, told):
     node.proc.send_signal(signal.SIGTERM)
     assert node.wait(20) == 128 + signal.SIGTERM
     assert told.read_text() == "cancelled 60\n"
+
+
+@pytest.mark.parametrize("how", ["node.terminate(server)", "signal.raise_signal(2)"])
+@pytest.mark.parametrize("what", ["asyncio.run", "node._serve"])
+def test_a_signal_ends_what_is_about_to_begin(how, what):
+    script = AS_IT_BEGINS.format(how=how, what=what)
+    done = subprocess.run([sys.executable, "-c", script], timeout=20, stderr=subprocess.PIPE)
+    assert (b"KeyboardInterrupt" in done.stderr) == ("raise" in how)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_after_a_signal_others_are_let_in_who_clear_up(node, told, number):
+    """What ends may call others, which call back."""
+    naps = node._import("naps")
+    nap = naps.nap_and_clear_up(_sync="async")
+    assert eventually(lambda: node.client.status().doing == "naps.nap_and_clear_up")
+    node.proc.send_signal(number)
+    assert eventually(told.exists)
+    naps.cleared.append(True)
+    assert nap.exception(10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

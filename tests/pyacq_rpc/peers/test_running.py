@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 
@@ -145,10 +146,60 @@ class TestInsisting:
 
     def test_not_in_a_request_that_looks_itself(self, handler, sent):
         running, ident = handler.running, threading.get_ident()
+        assert running.interrupt(ident)  # of an earlier one
+        sent.clear()
         running.waits = 1
         assert running.interrupt(ident)
         running.waits = 0
         assert not running.insist(ident)
+        assert sent == []
+
+    def test_not_in_a_request_that_others_are_carried_out_within(self, handler, sent):
+        running, ident = handler.running, threading.get_ident()
+        assert running.interrupt(ident)  # of an earlier one
+        sent.clear()
+        running.outer = ((running.request, "peer"),)
+        running.request = request(2)
+        assert running.interrupt(ident, ("peer", 1))
+        running.request, running.outer = running.outer[0][0], ()
+        assert not running.insist(ident)
+        assert sent == []
+
+    def test_none_reaches_what_comes_after(self, handler, sent, monkeypatch):
+        running, ident, sending = handler.running, threading.get_ident(), threading.Event()
+        assert running.interrupt(ident)
+
+        def send_late(to):
+            sending.set()
+            time.sleep(0.05)
+            signal.pthread_kill(to, signal.SIGINT)
+
+        monkeypatch.setattr("pyacq_rpc.peers.running._raise_in", send_late)
+        thread = threading.Thread(target=running.insist, args=(ident,))
+        thread.start()
+        assert sending.wait(10)
+        wanted, running.request = running.request, None
+        with pytest.raises(KeyboardInterrupt):
+            running.settle(wanted)
+        thread.join()
+
+    def test_not_while_the_handler_waits_for_the_gil(self, handler, sent):
+        """It is about to note that it has run."""
+        running, ident = handler.running, threading.get_ident()
+        assert running.interrupt(ident)
+        sent.clear()
+
+        def insist(frame, event, arg):
+            if frame.f_code is not InterruptHandler.__call__.__code__:
+                return
+            sys.settrace(None)
+            thread = threading.Thread(target=running.insist, args=(ident,))
+            thread.start()
+            thread.join()
+
+        sys.settrace(insist)
+        with pytest.raises(KeyboardInterrupt):
+            handler(signal.SIGINT, None)
         assert sent == []
 
     def test_not_in_another_thread(self, handler, sent):
@@ -158,6 +209,11 @@ class TestInsisting:
 
     def test_not_where_the_handler_is_another_one(self, handler, sent):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        assert handler.running.interrupt(threading.get_ident())
+        assert not handler.running.insist(threading.get_ident())
+
+    def test_not_where_it_is_somebody_else_s(self, handler, sent):
+        signal.signal(signal.SIGINT, InterruptHandler(Running()))
         assert handler.running.interrupt(threading.get_ident())
         assert not handler.running.insist(threading.get_ident())
 

@@ -92,6 +92,15 @@ class TestEnding:
         assert lab.end(signal.SIGTERM)[0] == 0
         assert "SystemExit" in str(future.exception(10).type_name)
 
+    def test_an_interrupt_that_python_misses_is_sent_again(self, serve):
+        client = RPCClient(serve("lab").address)
+        signalling = client._import("tests.signalling")
+        signalling.miss_one()
+        told = signalling.sleep_and_clear_up(60, _sync="async")
+        assert eventually(lambda: client.status().doing, PATIENCE)
+        assert client.interrupt()
+        assert told.result(PATIENCE) == "cleared up"
+
     def test_ctrl_c_ends_a_call_too(self, serve):
         lab = serve("lab:camera")
         client = RPCClient(lab.address)

@@ -48,6 +48,18 @@ def miss_one() -> None:
     running._raise_in = miss
 
 
+def delay_one() -> None:
+    """Have the next interrupt of this process come when its request has just ended."""
+    send = running._raise_in
+
+    def send_late(ident: int) -> None:
+        running._raise_in = send
+        time.sleep(1.0)
+        send(ident)
+
+    running._raise_in = send_late
+
+
 def sleep_and_clear_up(seconds: float) -> str:
     """Sleep until it is interrupted, and again to clear up; tell what has ended that."""
     try:

@@ -14,6 +14,9 @@ from pyacq_rpc import CallTimeout, RemoteCallException, RPCClient, RPCServer, Se
 from pyacq_rpc.session.policy import Trusted
 from spawner import ProcessSpawner
 
+KINDS = [{}, {"asyncio": True}, pytest.param({"qt": True}, marks=pytest.mark.qt)]
+"""Of nodes."""
+
 HOLD_THE_GIL = "import ctypes; ctypes.PyDLL(None).sleep(5)"
 
 
@@ -158,9 +161,18 @@ class TestInterrupt:
         assert "running.py" not in caught.value.remote_traceback  # where the handler is
         assert node.client.ping() == "pong"
 
-    @pytest.mark.parametrize(
-        "kind", [{}, {"asyncio": True}, pytest.param({"qt": True}, marks=pytest.mark.qt)]
-    )
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_one_that_comes_when_the_request_has_ended_ends_nothing(self, kind):
+        with ProcessSpawner(**kind) as node:
+            signalling = node._import("signalling")
+            signalling.delay_one()
+            nap = signalling.nap(0.5, _sync="async")
+            assert eventually(lambda: node.client.status().doing)
+            assert node.client.interrupt(10)
+            assert nap.result(10) is None
+            assert [signalling.nap(0.01) for _ in range(10)] == [None] * 10
+
+    @pytest.mark.parametrize("kind", KINDS)
     def test_one_that_python_misses_is_sent_again(self, kind):
         with ProcessSpawner(**kind) as node:
             signalling = node._import("signalling")

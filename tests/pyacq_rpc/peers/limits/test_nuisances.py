@@ -175,6 +175,7 @@ def test_who_comes_after_somebody_who_is_cut_off_stays(tmp_path):
         process = psutil.Process(node.pid)
         before = len(process.net_connections())
         opened = node._import("builtins").open(str(tmp_path / "gate"), _sync="async")
+        assert eventually(lambda: node.client.status().doing)
         nuisance = PlainClient(node.address, hello=False)
         nuisance.send_frames([b"\x91\x09"] + [b"x"] * Limits().frames)  # for which it is cut off
         nuisance.send_frames([b"garbage"])  # so that one sees that the first one has come

@@ -42,7 +42,7 @@ def turns(monkeypatch) -> list[str]:
     def start(name: str, folder: str) -> Iterator[Pretender]:
         if name == "broken":
             raise player.Failed("it has ended")
-        yield Pretender(name, turns, takes=0.02 if name == "slow" else 0.0)
+        yield Pretender(name, turns, takes=0.5 if name == "slow" else 0.0)
 
     monkeypatch.setattr(player, "start", start)
     return turns
@@ -72,7 +72,7 @@ def test_who_does_not_start_is_left_out(turns):
 
 
 def test_who_takes_too_long_has_two_turns(turns):
-    phases = [Phase([Work("call", "call")], rounds=5, warm=False, patience=0.03)]
+    phases = [Phase([Work("call", "call")], rounds=5, warm=False, patience=0.75)]
     results, _ = measure.measure(phases, ["slow", "quick"], "")
     assert results["call"]["slow"][2:] == [None, None, None]
     assert None not in results["call"]["quick"]

@@ -148,10 +148,10 @@ def test_ctrl_c_ends_an_idle_one(node, told):
 
 
 def test_what_it_does_is_told_when_nobody_holds_that_any_more(node):
-    before = node.client.server_stats().leases
+    before = node.client.server_stats(10).leases
     node._import("naps").nap(60, _sync="off")
-    assert eventually(lambda: node.client.server_stats().in_flight == 1)
-    assert eventually(lambda: node.client.server_stats().leases == before)
+    assert eventually(lambda: node.client.server_stats(10).in_flight == 1)
+    assert eventually(lambda: node.client.server_stats(10).leases == before)
     assert node.client.status().doing == "naps.nap"
 
 

@@ -93,7 +93,7 @@ def test_who_is_slow_to_read_gets_all_that_was_sent_before_the_server_s_process_
         try:
             for i in range(COUNT):
                 client.call(i, ["@thing", "echo"], "x" * 100_000)
-            assert eventually(lambda: other.server_stats().done >= COUNT)
+            assert eventually(lambda: other.server_stats(10).done >= COUNT)
             print(file=child.stdin, flush=True)
             for i in range(COUNT):
                 assert client.receive() == Result(i, "x" * 100_000)

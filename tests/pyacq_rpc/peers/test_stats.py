@@ -172,7 +172,7 @@ class TestOfAServer:
     def test_asking_is_not_counted(self, server, client, thing):
         before = server.stats()
         for _ in range(5):
-            client.server_stats()
+            client.server_stats(10)
         client.send("stats")  # in its turn
         after = server.stats()
         assert (after.done, after.in_flight) == (before.done, 0)
@@ -212,9 +212,9 @@ class TestOfAServer:
 
     def test_what_was_granted(self, server, client, thing):
         token = thing._lease.home.grant(thing._lease)
-        assert eventually(lambda: client.server_stats().granted == 1)
+        assert eventually(lambda: client.server_stats(10).granted == 1)
         thing._lease.home.withdraw(token)
-        assert eventually(lambda: client.server_stats().granted == 0)
+        assert eventually(lambda: client.server_stats(10).granted == 0)
 
     def test_calls_within_calls(self, thing, other_server, other_thing):
         """One that waits for an answer is in flight along with what is done meanwhile."""

@@ -179,13 +179,13 @@ def test_who_comes_after_somebody_who_is_cut_off_stays(tmp_path):
         nuisance = PlainClient(node.address, hello=False)
         nuisance.send_frames([b"\x91\x09"] + [b"x"] * Limits().frames)  # for which it is cut off
         nuisance.send_frames([b"garbage"])  # so that one sees that the first one has come
-        assert eventually(lambda: node.client.server_stats().queue == 1)
+        assert eventually(lambda: node.client.server_stats(10).queue == 1)
         nuisance.close()
         assert eventually(lambda: len(process.net_connections()) == before)
         after = PlainClient(node.address, hello=False)
         try:
             after.send(Hello(1, "after", {}))
-            assert eventually(lambda: node.client.server_stats().queue == 2)
+            assert eventually(lambda: node.client.server_stats(10).queue == 2)
             (tmp_path / "gate").write_text("")
             opened.result(10)
             assert isinstance(after.receive(), Welcome)

@@ -41,13 +41,13 @@ def main(config: dict[str, Any]) -> None:
     except BaseException:  # noqa: BLE001  # whatever it is, the parent waits to hear of it
         report_error(report_fd)
         raise SystemExit(1) from None
+    from pyacq_rpc.peers.running import InterruptHandler
+
     terminated: list[int] = []
 
     def terminate(signum: int, frame: object) -> None:
         terminated.append(signum)
         end()
-
-    from pyacq_rpc.peers.running import InterruptHandler
 
     # It may have been ignored where the parent was started.
     signal.signal(signal.SIGINT, InterruptHandler(server.doing))

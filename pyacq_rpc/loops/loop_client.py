@@ -59,14 +59,13 @@ class LoopConversation(Conversation):
         ended: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._reader: LoopReader | None = None  # as long as it reads
-        self._attached: LoopReader | None = None
+        self._reader: LoopReader | None = None
         self._flushing = False
         self._has_left = False
         self.deadlines = Deadlines(loop, self.expire, self._is_pending)
         super().__init__(runtime, thread, address, codec, ended)
         with contextlib.suppress(NotImplementedError):  # ProactorEventLoop, or no epoll
-            self._attached = self._reader = LoopReader(loop, self.channel)
+            self._reader = LoopReader(loop, self.channel)
         if self._has_left:
             self.leave_loop()  # the I/O thread has lost the server meanwhile
 
@@ -75,11 +74,14 @@ class LoopConversation(Conversation):
 
     def is_busy(self) -> bool:
         """Whether the I/O thread had better wait for more to come."""
-        return self._reader is None and super().is_busy()
+        return not self._is_read_here() and super().is_busy()
 
     def unattended(self) -> bool:
         """Whether answers are to come and nobody waits for them here."""
-        return self._reader is None and super().unattended()
+        return not self._is_read_here() and super().unattended()
+
+    def _is_read_here(self) -> bool:
+        return self._reader is not None and not self._has_left
 
     def received(self) -> None:
         """Something was done: if the owner waits, it has to look again."""
@@ -110,9 +112,8 @@ class LoopConversation(Conversation):
     def leave_loop(self) -> None:
         """Have the event loop, which is about to end, do nothing more here; from any thread."""
         had_left, self._has_left = self._has_left, True  # before it is looked who reads
-        self._reader = None
-        if self._attached is not None:
-            self._attached.close()
+        if self._reader is not None:
+            self._reader.close()
         if had_left:
             return
         self._flushing = False

@@ -112,8 +112,8 @@ class Running:
     def insist(self, ident: int) -> bool:
         """Send the signal of an interrupt again if it was missed; whether it was.
 
-        Python handles signals between two of its instructions. One that comes after the last of
-        these and before a system call begins does not end that; another one does.
+        Python looks for signals between its own instructions. One that comes after the last look
+        before a system call does not end that; another one does.
 
         Parameters
         ----------

@@ -173,20 +173,16 @@ class TestInterrupt:
             assert [signalling.nap(0.01) for _ in range(10)] == [None] * 10
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_one_that_python_misses_is_sent_again(self, kind):
+    @pytest.mark.parametrize("missed", [True, False])
+    def test_one_comes_and_no_more_also_where_python_misses_it(self, kind, missed):
         with ProcessSpawner(**kind) as node:
             signalling = node._import("signalling")
-            signalling.miss_one()
+            if missed:
+                signalling.miss_one()
             told = signalling.sleep_and_clear_up(60, _sync="async")
             assert eventually(lambda: node.client.status().doing)
             assert node.client.interrupt(10)
             assert told.result(20) == "cleared up"
-
-    def test_one_that_python_sees_is_not(self, node):
-        told = node._import("signalling").sleep_and_clear_up(60, _sync="async")
-        assert eventually(lambda: node.client.status().doing)
-        assert node.client.interrupt(10)
-        assert told.result(20) == "cleared up"
 
     def test_anybody_s_call(self, node, sleep):
         ready, go, told = threading.Event(), threading.Event(), []

@@ -17,12 +17,12 @@ from spawner import NodeTemplate, ProcessSpawner
 
 NAPS = """
 import asyncio, time
-ended = []
+begun = []
 async def nap(seconds):
     try:
+        begun.append(seconds)
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
-        ended.append(seconds)
         with open({path!r}, "a") as file:
             print("cancelled", seconds, file=file)
         raise
@@ -30,12 +30,15 @@ async def nap(seconds):
 cleared = []
 async def nap_and_clear_up():
     try:
+        begun.append(60)
         await asyncio.sleep(60)
     finally:
         with open({path!r}, "a") as file:
             file.write("clearing up")
         while not cleared:
             await asyncio.sleep(0.01)
+def has_begun():
+    return bool(begun)
 def busy(seconds):
     time.sleep(seconds)
 """
@@ -91,7 +94,7 @@ def test_they_are_awaited_from_here(node):
 
 def test_stopping_waits_for_none_that_would_not_end(node, told):
     future = node._import("naps").nap(60, _sync="async")
-    assert eventually(lambda: node.client.status().doing == "naps.nap")
+    assert eventually(node._import("naps").has_begun)
     begin = time.monotonic()
     node.stop(timeout=4)
     assert time.monotonic() - begin < 20
@@ -103,6 +106,7 @@ def test_stopping_waits_for_none_that_would_not_end(node, told):
 def test_a_signal_ends_what_waits_and_what_runs(node, told):
     naps = node._import("naps")
     naps.nap(60, _sync="off")
+    assert eventually(naps.has_begun)
     node._import("signalling").nap(60, _sync="off")
     assert eventually(lambda: node.client.status().doing == "signalling.nap")
     node.proc.send_signal(signal.SIGTERM)
@@ -123,7 +127,7 @@ def test_after_a_signal_others_are_let_in_who_clear_up(node, told, number):
     """What ends may call others, which call back."""
     naps = node._import("naps")
     nap = naps.nap_and_clear_up(_sync="async")
-    assert eventually(lambda: node.client.status().doing == "naps.nap_and_clear_up")
+    assert eventually(naps.has_begun)
     node.proc.send_signal(number)
     assert eventually(told.exists)
     naps.cleared.append(True)
@@ -141,7 +145,7 @@ def test_a_signal_ends_what_is_about_to_run(node, number):
 
 def test_ctrl_c_ends_an_idle_one(node, told):
     node._import("naps").nap(60, _sync="off")
-    assert eventually(lambda: node.client.status().doing == "naps.nap")
+    assert eventually(node._import("naps").has_begun)
     node.proc.send_signal(signal.SIGINT)
     node.wait(20)
     assert told.read_text() == "cancelled 60\n"

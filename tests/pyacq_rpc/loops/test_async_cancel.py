@@ -55,7 +55,7 @@ def test_a_call_timeout_does_not(use):
     async def act(client, thing, there):
         with pytest.raises(TimeoutError):
             await thing.nap(0.5, _timeout=0.05)
-        assert await came(lambda: there.running == 0)
+        assert await came(lambda: there.log and there.running == 0)
         assert there.log == ["begun 0.5"]
 
     use(act)

@@ -270,7 +270,7 @@ def test_a_nuisance_leaves_nothing(server, road, nuisance):
     assert eventually(lambda: len(server.listener.connections.all()) == 1)
     assert other["thing"].add(1, 2) == 3
     assert eventually(lambda: len(open_descriptors()) <= before)
-    assert not server.listener.inbox.waiting
+    assert eventually(lambda: not server.listener.inbox.waiting)
     assert not server.listener.connections._strangers
 
 

@@ -164,7 +164,7 @@ class ObjectTable:
                     account.leases[ref] = held - 1
                 elif held:
                     del account.leases[ref]
-                    self._forget_claims(account, ref)
+                    self._forget_claims(peer, ref)
                 else:
                     continue
                 dropped.append(self._drop(ref))
@@ -296,9 +296,9 @@ class ObjectTable:
         with self._lock:
             obj = self.get(ref, peer)
             del self._entries[ref]
-            for account in self._peers.values():
+            for holder, account in self._peers.items():
                 if account.leases.pop(ref, None):
-                    self._forget_claims(account, ref)
+                    self._forget_claims(holder, ref)
         del obj
 
     def drop_peer(self, peer: str) -> None:
@@ -310,7 +310,7 @@ class ObjectTable:
                 return
             leases, account.leases = account.leases, {}
             for ref, held in leases.items():
-                self._forget_claims(account, ref)
+                self._forget_claims(peer, ref)
                 for _ in range(held):
                     dropped.append(self._drop(ref))
             if not (account.granted or account.early):
@@ -327,7 +327,7 @@ class ObjectTable:
                 ref, _ = self._grants.pop(name)
                 dropped.append(self._drop(ref))
             for name in account.early:
-                self._early.pop(name, None)
+                self._forget_early(peer, name)
             del self._peers[peer]
 
     def clear(self) -> None:
@@ -371,12 +371,16 @@ class ObjectTable:
         names.append(name)
         self._claimed[name] = (ref, peer)
         if len(names) > held + SPARE:
-            self._claimed.pop(names.pop(0), None)
+            self._forget_claim(peer, ref, names.pop(0))
 
-    def _forget_claims(self, account: _Peer, ref: str) -> None:
+    def _forget_claims(self, peer: str, ref: str) -> None:
         # Whatever else was to follow these claims comes before the release.
-        for name in account.claimed.pop(ref, ()):
-            self._claimed.pop(name, None)
+        for name in self._peers[peer].claimed.pop(ref, ()):
+            self._forget_claim(peer, ref, name)
+
+    def _forget_claim(self, peer: str, ref: str, name: str) -> None:
+        if self._claimed.get(name) == (ref, peer):  # and not somebody else by now
+            del self._claimed[name]
 
     def _note_early(self, peer: str, name: str) -> None:
         early = self._account(peer).early
@@ -385,7 +389,11 @@ class ObjectTable:
         if len(early) > MAX_EARLY:  # those whose granter has died meanwhile
             oldest = next(iter(early))
             del early[oldest]
-            self._early.pop(oldest, None)
+            self._forget_early(peer, oldest)
+
+    def _forget_early(self, peer: str, name: str) -> None:
+        if self._early.get(name) == peer:  # and not somebody else by now
+            del self._early[name]
 
     def _drop(self, ref: str) -> object:
         """Count one holder less; return what must outlive the lock."""

@@ -55,6 +55,26 @@ class TestGrants:
             *({},) * 4,
         )
 
+    def test_of_two_who_have_claimed_by_one_token_one_may_end_first(self, table):
+        ref, _ = opened(table)
+        token = sealed(ref)
+        assert table.claim("B", ref, token)
+        assert table.claim("C", ref, token)
+        table.drop_peer("B")
+        table.release("A", [ref])
+        assert table.claim("C", ref, token), "over another connection"
+
+    def test_nor_does_that_make_a_grant_anew_of_one_that_was_claimed(self, table):
+        ref, _ = opened(table)
+        token = sealed(ref)
+        assert table.claim("B", ref, token)
+        assert table.claim("C", ref, token)
+        table.drop_peer("B")
+        table.expire_peer("B")
+        table.release("C", [ref])
+        table.grant("A", ref, token)
+        assert table._grants == {}
+
     @pytest.mark.parametrize("known", ["granted", "claimed"])
     def test_a_claim_is_good_if_a_grant_further_up_is_known(self, table, known):
         ref, _ = opened(table)

@@ -60,9 +60,10 @@ def delay_one() -> None:
     running._raise_in = send_late
 
 
-def sleep_and_clear_up(seconds: float) -> str:
-    """Sleep until it is interrupted, and again to clear up; tell what has ended that."""
+def sleep_and_clear_up(seconds: float, begun: str) -> str:
+    """Make a file, sleep until it is interrupted, and again to clear up; tell what ended that."""
     try:
+        open(begun, "x").close()
         time.sleep(seconds)
     except KeyboardInterrupt:
         try:

@@ -174,13 +174,14 @@ class TestInterrupt:
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("missed", [True, False])
-    def test_one_comes_and_no_more_also_where_python_misses_it(self, kind, missed):
+    def test_one_comes_and_no_more_also_where_python_misses_it(self, kind, missed, tmp_path):
+        begun = tmp_path / "begun"
         with ProcessSpawner(**kind) as node:
             signalling = node._import("signalling")
             if missed:
                 signalling.miss_one()
-            told = signalling.sleep_and_clear_up(60, _sync="async")
-            assert eventually(lambda: node.client.status().doing)
+            told = signalling.sleep_and_clear_up(60, str(begun), _sync="async")
+            assert eventually(begun.exists)
             assert node.client.interrupt(10)
             assert told.result(20) == "cleared up"
 

@@ -11,6 +11,14 @@ from pyacq_rpc.session.leases import LOCAL, new_token
 from pyacq_rpc.session.tokens import SEAL, seal, token_of_claimer
 
 
+def claimed_by_b_and_c(table):
+    """Open a reference for A, and claim it twice by one token; return both."""
+    ref, _ = opened(table)
+    token = sealed(ref)
+    assert all(table.claim(peer, ref, token) for peer in "BC")
+    return ref, token
+
+
 class TestGrants:
     def test_a_grant_keeps_the_object_until_it_is_claimed(self, table):
         ref, thing = opened(table)
@@ -56,19 +64,13 @@ class TestGrants:
         )
 
     def test_of_two_who_have_claimed_by_one_token_one_may_end_first(self, table):
-        ref, _ = opened(table)
-        token = sealed(ref)
-        assert table.claim("B", ref, token)
-        assert table.claim("C", ref, token)
+        ref, token = claimed_by_b_and_c(table)
         table.drop_peer("B")
         table.release("A", [ref])
         assert table.claim("C", ref, token), "over another connection"
 
-    def test_nor_does_that_make_a_grant_anew_of_one_that_was_claimed(self, table):
-        ref, _ = opened(table)
-        token = sealed(ref)
-        assert table.claim("B", ref, token)
-        assert table.claim("C", ref, token)
+    def test_a_grant_that_both_have_claimed_is_not_made_anew_when_one_ends(self, table):
+        ref, token = claimed_by_b_and_c(table)
         table.drop_peer("B")
         table.expire_peer("B")
         table.release("C", [ref])

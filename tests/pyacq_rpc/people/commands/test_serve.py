@@ -92,12 +92,13 @@ class TestEnding:
         assert lab.end(signal.SIGTERM)[0] == 0
         assert "SystemExit" in str(future.exception(10).type_name)
 
-    def test_an_interrupt_that_python_misses_is_sent_again(self, serve):
+    def test_an_interrupt_that_python_misses_is_sent_again(self, serve, tmp_path):
+        begun = tmp_path / "begun"
         client = RPCClient(serve("lab").address)
         signalling = client._import("tests.signalling")
         signalling.miss_one()
-        told = signalling.sleep_and_clear_up(60, _sync="async")
-        assert eventually(lambda: client.status().doing, PATIENCE)
+        told = signalling.sleep_and_clear_up(60, str(begun), _sync="async")
+        assert eventually(begun.exists, PATIENCE)
         assert client.interrupt()
         assert told.result(PATIENCE) == "cleared up"
 

@@ -93,11 +93,11 @@ class Receiver(Protocol):
     def received(self) -> None:
         """Something was done: whoever waits should look again."""
 
-    def losing(self) -> list[Channel]:
-        """The server is gone, which nobody can see yet; return what is lost with this channel."""
+    def losing(self, along: list[Channel]) -> None:
+        """The server is gone, which nobody can see yet; add what is lost with this channel."""
 
     def lost(self, error: ServerDisconnected) -> None:
-        """The server is gone, and the channel closed."""
+        """The server is gone, and the channel closed; perhaps told twice."""
 
     def is_busy(self) -> bool:
         """Whether the owner has sent several requests since this was last asked."""
@@ -166,6 +166,9 @@ class Channel:
         self._lock = threading.RLock()
         self._server_closed = False
         self._farewell: str | None = None
+        self._leaving = False  # whether it is about to say goodbye
+        self._lost_along: list[Channel] = []
+        self._lost = False  # whether all that depends on the server knows that it is gone
         self.in_process = self._connected = address.startswith("inproc:")
         self._refused = False
         # Messages, and at the end what has become of the server.
@@ -466,14 +469,18 @@ class Channel:
         self.deliver()
 
     def _lose(self, what: str) -> None:
+        """See to the end of the server; once more, if that was interrupted."""
         with self._lock:
-            if self.closed:
+            if self._lost or (self.closed and self.gone is None):
                 return
-            what = self._farewell or what
-            # Before that is to be seen here: whoever then connects anew is not meant.
-            others = self._receiver.losing()
-            kind = AuthenticationError if self._refused else ServerDisconnected
-            self.gone = kind(f"{self.server} {what}")
+            if self.gone is None:
+                # Before that is to be seen here: whoever then connects anew is not meant.
+                self._receiver.losing(self._lost_along)
+                kind = AuthenticationError if self._refused else ServerDisconnected
+                gone = kind(f"{self.server} {self._farewell or what}")
+                # No call between these: nobody uses any more what is closed here.
+                self.gone = gone
+                self.closed = True
             if self._stream is not None:
                 self._stream.close()
             self._end()
@@ -481,26 +488,24 @@ class Channel:
         try:
             self._receiver.lost(self.reason())
         finally:
-            for other in others:
-                other.lose(what)
+            for other in self._lost_along:
+                other.lose(self._farewell or what)
+        self._lost = True
 
-    def close(self) -> bool:
-        """Say goodbye and close; whether it was open."""
+    def close(self) -> None:
+        """Say goodbye and close, if it is open; go on with that, if it was interrupted."""
         # A goodbye to a server that is gone would linger for nothing.
         self.pump()
         self.check_monitor()
         with self._lock:
-            if self.closed:
-                return False
-            if self.holder.released:
-                self._put_releases()
-            self._put(messages.Goodbye("client closed"))
-            try:
+            if not self.closed:
+                self.closed = self._leaving = True  # before the server answers by closing
+            if self._leaving:
+                if self.holder.released:
+                    self._put_releases()
+                self._put(messages.Goodbye("client closed"))
                 self._let_go()
-            except BaseException:  # an interrupt; in the I/O thread none comes
-                self._runtime.watcher.do(self._let_go)
-                raise
-            return True
+                self._leaving = False
 
     def _let_go(self) -> None:
         """Close what this has opened, now or when all is out; twice is once."""
@@ -633,7 +638,7 @@ class Channel:
             except BaseException:  # an interrupt
                 if begun:  # to be done once more, which does no harm
                     effects.appendleft(begun[0])
-                self._runtime.watcher.poke()  # if nobody waits here, it has to go on
+                self._runtime.watcher.do(self.deliver)  # perhaps nobody waits here
                 raise
             finally:
                 self._receiver.received()

@@ -540,11 +540,11 @@ class Conversation:
             self._armed = bool(self._pending)
         return self._armed
 
-    def losing(self) -> list[Channel]:
-        """The server is gone; return what is lost along with this connection."""
-        if self.server_id is None:
-            return []
-        return self._runtime.links.server_gone(self.channel, self.server_id, self._dismissed)
+    def losing(self, along: list[Channel]) -> None:
+        """The server is gone; add what is lost along with this connection."""
+        if self.server_id is not None:
+            links = self._runtime.links
+            links.server_gone(self.channel, self.server_id, self._dismissed, along)
 
     def lost(self, error: ServerDisconnected) -> None:
         """The server is gone: everything that waits for it fails."""
@@ -601,8 +601,15 @@ class Conversation:
 
     def close(self) -> None:
         """Close the connection; calls that wait for an answer fail."""
-        if self.channel.close():
-            self._end(self.channel.reason())
+        try:
+            self.channel.close()
+            if self.channel.gone is None:
+                self._end(self.channel.reason())
+        except Exception:
+            raise
+        except BaseException:  # an interrupt
+            self._runtime.watcher.do(self.close)  # where none comes
+            raise
 
     def _end(self, error: ServerDisconnected) -> None:
         self._ended()

@@ -142,8 +142,10 @@ class Links:
 
     # -- the end of a server -------------------------------------------------------
 
-    def server_gone(self, channel: Channel, server_id: str, dismissed: bool) -> list[Channel]:
-        """Note that an incarnation of a server is gone.
+    def server_gone(
+        self, channel: Channel, server_id: str, dismissed: bool, along: list[Channel]
+    ) -> None:
+        """Note that an incarnation of a server is gone; once more, if that was interrupted.
 
         Parameters
         ----------
@@ -152,16 +154,13 @@ class Links:
         server_id : str
         dismissed : bool
             Whether the server has ended that one itself. It tells all whose it ends.
-
-        Returns
-        -------
-        list of Channel
-            What has to be lost along with that one. Nobody is given those any more.
+        along : list of Channel
+            Gets what has to be lost along with that one. Nobody is given those any more.
         """
         address, name = channel.address, channel.name
         with self._runtime.lock:
             if server_id in name.lost:
-                return []  # and it may have greeted us again by now
+                return  # and it may have greeted us again by now
             self.link(address, server_id).gone = True
             others = [
                 client
@@ -173,12 +172,14 @@ class Links:
             if not (dismissed and others) and self._peers.get(address) is name:
                 del self._peers[address]  # the next one there may know us by another name
             if dismissed:
-                return []
-            name.lost.add(server_id)
-            others = [client for client in others if client.server_id == server_id]
-        for client in others:
-            client.leave_thread()
-        return [client.channel for client in others]
+                return
+            lost = [client.channel for client in others if client.server_id == server_id]
+            for client in others:
+                if client.channel in lost:
+                    client.leave_thread()
+            # No call between these: both happen, or neither.
+            name.lost |= {server_id}
+            along += lost
 
     def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""

@@ -136,15 +136,18 @@ class PendingRequests(dict[int, Pending]):
 
     def withdrawn(self, request_id: int) -> None:
         """End a request that the server has not begun with."""
-        pending = self.pop(request_id, None)
-        if pending is not None:
-            self.failed += pending.count
-            pending.fail(ServerDisconnected("withdrawn"))
+        self._fail(request_id, ServerDisconnected("withdrawn"))
 
     def fail_all(self, error: ServerDisconnected) -> None:
         """End all that have no answer yet: the server is gone."""
         for request_id, pending in list(self.items()):
             if not pending.answered:
-                self.pop(request_id, None)
+                self._fail(request_id, type(error)(*error.args))
+
+    def _fail(self, request_id: int, error: ServerDisconnected) -> None:
+        pending = self.get(request_id)
+        if pending is not None:
+            pending.fail(error)  # first: if that is interrupted, it is found here once more
+            if request_id in self:
                 self.failed += pending.count
-                pending.fail(type(error)(*error.args))
+                del self[request_id]

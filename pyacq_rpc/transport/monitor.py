@@ -104,8 +104,9 @@ class Monitor:
                 return
 
     def close(self) -> None:
-        """Stop monitoring."""
-        self._socket.disable_monitor()
+        """Stop monitoring; twice is once."""
+        if not self._socket.closed:
+            self._socket.disable_monitor()
         self._events.close(linger=0)
 
 

@@ -153,10 +153,10 @@ class SegmentPool:
 
     def close(self) -> None:
         """Let go of all segments here; those that are in use live on at the receiver."""
-        for segment in (*self._out.values(), *self._free):
-            segment.close()
-        self._out.clear()
-        self._free.clear()
+        while self._out:
+            self._out.popitem()[1].close()
+        while self._free:
+            self._free.pop().close()
 
 
 class Mapping(mmap.mmap):

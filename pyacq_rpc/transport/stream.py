@@ -353,17 +353,15 @@ class Stream:
         self.on_soon()  # the other side waits for it
 
     def close(self) -> None:
-        """Close this end; what is not out is lost."""
-        if self.closed:
-            return
+        """Close this end; what is not out is lost. Twice is once, and ends what was interrupted."""
         self.closed = True
         self.on_full = self.on_soon = _nothing
         self._socket.close()
         self._out.clear()
         self._pool.close()
-        for fd in (*self._fds, *(self._large.fds if self._large is not None else ())):
-            os.close(fd)
-        self._fds = []
+        for fds in (self._fds, [] if self._large is None else self._large.fds):
+            while fds:
+                os.close(fds.pop())
         self._large = None
         self.on_closed()
 

@@ -19,7 +19,7 @@ from conftest import eventually, settled
 from interrupting import Everywhere
 from things import Thing
 
-from pyacq_rpc import CallTimeout, RPCClient
+from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
 from pyacq_rpc.peers import channel as channel_module
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.peers.unanswered import unanswered_by
@@ -204,6 +204,11 @@ def comes_at_once(future):
     return time.monotonic() - begin < 20
 
 
+def is_disconnected(future):
+    """Whether whoever waits for an answer is told that none will come."""
+    return eventually(future.done) and isinstance(future.exception(0), ServerDisconnected)
+
+
 @pytest.mark.timeout(180)  # some hundred times, each of which has to wait for other threads
 class TestEverywhere:
     """Wherever it meets what the client does, other calls get their answers."""
@@ -240,6 +245,50 @@ class TestEverywhere:
             gate.set()
             assert eventually(earlier.done), everywhere.place
             assert is_good(client), everywhere.place
+
+    def test_the_last_answer(self, everywhere, gate, client, thing):
+        """What was begun with it is finished, though no other one is to come."""
+        while everywhere.goes_on():
+            with gate as last:
+                everywhere.run(last.result)
+            assert eventually(last.done), everywhere.place
+            assert is_good(client), everywhere.place
+
+    def test_the_end_of_the_server(self, everywhere, server, thing, monkeypatch, caplog):
+        """All its clients learn of it, and nobody waits for it for ever."""
+        monkeypatch.setattr(channel_module, "LAST_WORD", 0)  # it has none
+        gate = server["thing"].gate
+        while everywhere.goes_on():
+            gate.clear()
+            clients = [RPCClient(server.address) for _ in range(2)]
+            assert all(map(settled, clients))
+            asked = [clients[0]["thing"].wait(_sync="async")]
+            assert eventually(lambda: server.status()["doing"] == "thing.wait")
+            asked += [each.ping(sync="async") for each in clients]
+            clients[0].channel._inbox.append("has died")  # as has been found out
+            everywhere.run(clients[0].channel.deliver)
+            assert all(map(is_disconnected, asked)), everywhere.place
+            assert all(eventually(each.closed) for each in clients), everywhere.place
+            assert not caplog.records, everywhere.place  # of what is used though it is closed
+            gate.set()
+
+    def test_the_end_of_a_client(self, everywhere, server, thing):
+        """Once begun it is gone through with."""
+        gate = server["thing"].gate
+        while everywhere.goes_on():
+            gate.clear()
+            closing = RPCClient(server.address)
+            assert settled(closing)
+            answered = thing.wait(_sync="async")
+            assert eventually(lambda: server.status()["doing"] == "thing.wait")
+            asked = closing.ping(sync="async")
+            everywhere.run(closing.close)
+            if not closing.closed():
+                closing.close()
+            assert is_disconnected(asked), everywhere.place
+            assert closing.closed(), everywhere.place
+            gate.set()
+            assert answered.result() is True
 
     def test_a_message_that_waits_for_others(self, everywhere, server, thing, monkeypatch):
         """Those before it and after it are sent, though nobody waits for an answer."""

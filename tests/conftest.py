@@ -18,7 +18,7 @@ import patience
 import psutil
 import pytest
 import zmq
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from observing import Recorder
 from things import Thing
 
@@ -43,8 +43,16 @@ def pytest_xdist_auto_num_workers() -> int:
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyqt5")
 
-# What takes long is the machine that others are busy on, too.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared",
+    # What takes long is the machine that others are busy on, too.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # To make smaller what it has found may take until the test is cut, which then does not show
+    # it. `--hypothesis-profile=default` does so all the same.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    print_blob=True,
+)
 settings.load_profile("shared")
 
 collect_ignore = ["fuzz/guided.py"]  # needs atheris, which is installed by hand

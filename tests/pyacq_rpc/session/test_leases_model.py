@@ -257,7 +257,7 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=60, stateful_step_count=40)
+TestBooks.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_many_threads_keep_the_books(table):

@@ -48,7 +48,8 @@ class LogWatcher(LogThread):
         self.address = clean_address(address)
         self._connected = threading.Event()
         runtime = current()
-        self._socket = new_dealer(runtime.context, runtime.keys.for_client(self.address))
+        with runtime.opening() as context:
+            self._socket = new_dealer(context, runtime.keys.for_client(self.address))
         self._monitor = Monitor(self._socket)
         try:
             connect(self._socket, self.address)

@@ -72,7 +72,8 @@ class LogSender(logging.Handler):
         self._host = socket.gethostname()
         self._process_name = process_name
         self._dropped = 0
-        self._socket: zmq.Socket[bytes] | None = current().context.socket(zmq.DEALER)
+        with current().opening() as context:
+            self._socket: zmq.Socket[bytes] | None = context.socket(zmq.DEALER)
         # At once: an open socket keeps the process from exiting.
         current().attachment(OpenLogs).senders.add(self)
         self._socket.sndhwm = QUEUE_LENGTH
@@ -150,7 +151,8 @@ class LogServer(LogThread):
                 address = f"ipc://{self._directory}/log"
             else:
                 address = "tcp://127.0.0.1:*"
-        self._socket = current().context.socket(zmq.ROUTER)
+        with current().opening() as context:
+            self._socket = context.socket(zmq.ROUTER)
         self._socket.rcvhwm = self._socket.sndhwm = QUEUE_LENGTH
         self._socket.linger = LINGER
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say so when a watcher is gone or slow

@@ -178,7 +178,8 @@ class Channel:
         # Within a process nobody is in between.
         self._stamps = None if self.in_process else Stamps(new_secret())
         secret = None if self._stamps is None else self._stamps.secret
-        self._socket = new_dealer(runtime.context, runtime.keys.for_client(address), secret)
+        with runtime.opening() as context:
+            self._socket = new_dealer(context, runtime.keys.for_client(address), secret)
         # If it were collected, libzmq's one thread would wait for ever for somebody to read the
         # monitor's events.
         runtime.half_made.add(self)

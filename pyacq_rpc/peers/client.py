@@ -93,20 +93,21 @@ class RPCClient(Batching):
         )
 
     def _connect(self) -> None:
-        self._conversation = self._converse()
-        self.channel = self._conversation.channel
-        self._holder = self.channel.holder
-        try:
-            self.channel.begin()
-            self._thread.made.add(self)
-            known = self._thread.clients.get(self.address)
-            if known is None or known.closed():
-                self._thread.clients[self.address] = self
-            self._runtime.links.opened(self)
-        except BaseException:
-            self.leave_thread()
-            self.channel.drop()
-            raise
+        with self._runtime.opening():
+            self._conversation = self._converse()
+            self.channel = self._conversation.channel
+            self._holder = self.channel.holder
+            try:
+                self.channel.begin()
+                self._thread.made.add(self)
+                known = self._thread.clients.get(self.address)
+                if known is None or known.closed():
+                    self._thread.clients[self.address] = self
+                self._runtime.links.opened(self)
+            except BaseException:
+                self.leave_thread()
+                self.channel.drop()
+                raise
 
     @staticmethod
     def get_client(address: str | bytes) -> RPCClient | None:

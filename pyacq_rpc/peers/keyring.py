@@ -85,11 +85,11 @@ class KeyRing:
                 f"the key in {found.path} was exported for clients of other servers; a server"
                 " needs a key of its own"
             )
-        with self._runtime.lock:
+        with self._runtime.opening(to_serve=True) as context, self._runtime.lock:
             self._served[found.public] = found
             if self._gate is None:
                 try:
-                    self._gate = Gate(self._runtime.context, self._admits)
+                    self._gate = Gate(context, self._admits)
                 except RuntimeError:
                     # No thread can be started when Python ends; nobody need be let in then.
                     if threading.main_thread().is_alive():

@@ -107,7 +107,8 @@ class Listener:
         self._over = False  # the same as that event, which an interrupt may leave locked
         asked = clean_address(address)
         self.key = runtime.keys.for_server(asked, key)
-        self._socket = new_router(runtime.context, self.key, limits.message)
+        with runtime.opening(to_serve=True) as context:
+            self._socket = new_router(context, self.key, limits.message)
         self._monitor = Monitor(self._socket)
         try:
             listen(self._socket, asked)

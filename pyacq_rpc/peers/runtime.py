@@ -15,13 +15,14 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
 import zmq.utils.garbage  # its exit hook has to come after ours: frames in flight are freed there
 
+from ..errors import ServerDisconnected
 from ..late_logging import getLogger
 from ..transport.sockets import LINGER
 from ..transport.stream import Stream
@@ -82,19 +83,40 @@ class Runtime:
         self.request_ids = itertools.count(1)
         self.outgoing_hooks: tuple[Hook, ...] = ()
         self.incoming_hooks: tuple[Hook, ...] = ()
+        self._opening = threading.RLock()  # a collection within may come back here
         self._closing = False
+        self._ended = False
         self.closed = False
         self.keys = KeyRing(self)
         self.links = Links(self)
 
-    @property
-    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
-        """The process's zmq context."""
-        with self.lock:
-            if self._context is None:
-                self._context = zmq.Context()
-                self._context.set(zmq.MAX_SOCKETS, _max_sockets())
-            return self._context
+    @contextlib.contextmanager
+    def opening(self, to_serve: bool = False) -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+        """Give whoever makes sockets the process's zmq context, which is not ended meanwhile.
+
+        By the end of this it has to be known whose they are, so that he closes them. At exit
+        nobody opens any, whose use would bring the process down: daemon threads still run then.
+
+        Parameters
+        ----------
+        to_serve : bool
+            Whether others are to connect to them, of whom nobody is let in at exit.
+
+        Raises
+        ------
+        ServerDisconnected
+            If the process is ending.
+        """
+        with self._opening:
+            if self._ended or (to_serve and self._closing):
+                raise ServerDisconnected(
+                    "this program is ending, and opens no connections any more"
+                )
+            with self.lock:
+                if self._context is None:
+                    self._context = zmq.Context()
+                    self._context.set(zmq.MAX_SOCKETS, _max_sockets())
+            yield self._context
 
     def thread(self) -> ThreadState:
         """Return the calling thread's state."""
@@ -254,7 +276,8 @@ class Runtime:
                 hook()
             except Exception:  # noqa: BLE001  # the others have to end as well
                 _log.exception("an exit hook failed: %r", hook)
-        self._closing = True
+        with self._opening:
+            self._closing = True
         # Clients first: those of our own servers then end without lingering.
         self.links.close_clients()
         serving = list(self._serving.items())
@@ -283,6 +306,8 @@ class Runtime:
 
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
+        with self._opening:
+            self._ended = True
         self.links.close_clients()
         for channel in list(self.half_made):
             channel.drop()

@@ -108,31 +108,32 @@ class ServerCore:
     ) -> None:
         self.runtime = current()
         self.limits = (limits or Limits()).check()
-        self.listener = Listener(self.runtime, address, key, self.limits)
-        self.address = self.listener.address
-        self.name = name or f"server-{self.address.rpartition(':')[2]}"
-        self.server_id = new_token()
-        self.table = ObjectTable()
-        self.timers = Timers()
-        self.policy: Policy = Trusted() if policy is None else policy
-        self.dispatcher = Dispatcher(self.table, self.policy, self)
-        self.doing = Running()
-        self.counts = ServerCounts()
-        self.prompter = Prompter(self.runtime)
-        self.tasks: Tasks | None = None
-        self.link = self.runtime.links.link(self.address, self.server_id)
-        self.link.name = self.name
-        self._reception = Reception(self)
-        self._items = self.listener.inbox.items
-        self._excess = self.listener.inbox.excess
-        self._lock = threading.RLock()  # held while it is decided who closes
-        self._thread: ThreadState | None = None
-        self._depth = 0
-        self._looping = False
-        self._closing = False
-        self._local = LocalClient(self)
-        self._home = LocalHome(self)
-        self.runtime.serving(self)
+        with self.runtime.opening(to_serve=True):
+            self.listener = Listener(self.runtime, address, key, self.limits)
+            self.address = self.listener.address
+            self.name = name or f"server-{self.address.rpartition(':')[2]}"
+            self.server_id = new_token()
+            self.table = ObjectTable()
+            self.timers = Timers()
+            self.policy: Policy = Trusted() if policy is None else policy
+            self.dispatcher = Dispatcher(self.table, self.policy, self)
+            self.doing = Running()
+            self.counts = ServerCounts()
+            self.prompter = Prompter(self.runtime)
+            self.tasks: Tasks | None = None
+            self.link = self.runtime.links.link(self.address, self.server_id)
+            self.link.name = self.name
+            self._reception = Reception(self)
+            self._items = self.listener.inbox.items
+            self._excess = self.listener.inbox.excess
+            self._lock = threading.RLock()  # held while it is decided who closes
+            self._thread: ThreadState | None = None
+            self._depth = 0
+            self._looping = False
+            self._closing = False
+            self._local = LocalClient(self)
+            self._home = LocalHome(self)
+            self.runtime.serving(self)
         if listed:
             self.listener.be_listed(self.name, self.server_id)
 

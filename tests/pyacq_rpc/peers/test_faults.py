@@ -355,7 +355,10 @@ def test_over_inproc_too_a_closed_server_is_disconnected():
             "threading.Thread(target=s.run_forever, daemon=True).start()\n"
             "RPCClient(s.address).ping()"
         ),
-        "from pyacq_rpc.peers.runtime import current; current().context.socket(1)",
+        (
+            "from pyacq_rpc.peers.runtime import current\n"
+            "with current().opening() as context: context.socket(1)"
+        ),
     ],
     ids=["log sender", "lazy", "node", "busy node", "nobody there", "daemon", "left open"],
 )
@@ -364,3 +367,33 @@ def test_an_interpreter_ends_whatever_is_open(code):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=25
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+GOING_ON = """
+import sys, threading
+from pyacq_rpc import RPCClient, RPCError
+
+def work():
+    while True:
+        try:
+            RPCClient(sys.argv[1]).ping(sync="async")
+        except RPCError:
+            pass
+
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+RPCClient(sys.argv[1]).ping()
+"""
+
+
+def test_an_interpreter_ends_though_daemon_threads_go_on_connecting(server):
+    """Nothing that they use is closed under their hands, which may end the process by a signal."""
+    for _ in range(3):
+        run = subprocess.run(
+            [sys.executable, "-c", GOING_ON, server.address],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=25,
+        )
+        assert (run.returncode, run.stderr) == (0, "")

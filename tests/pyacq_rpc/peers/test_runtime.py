@@ -131,3 +131,29 @@ def test_a_thread_that_ends_while_all_is_being_closed(monkeypatch):
 
     monkeypatch.setattr(runtime, "_end_context", end_thread_first)
     pyacq_rpc.reset()
+
+
+def test_at_exit_nothing_is_opened_any_more():
+    runtime = pyacq_rpc.peers.runtime.current()
+    RPCClient("tcp://127.0.0.1:9").close()
+    runtime.close()
+    with pytest.raises(ServerDisconnected, match="is ending"):
+        RPCClient("tcp://127.0.0.1:9")
+    with pytest.raises(ServerDisconnected, match="is ending"):
+        RPCServer()
+    pyacq_rpc.reset()
+
+
+def test_at_exit_what_is_being_opened_is_closed_when_that_is_done():
+    runtime = pyacq_rpc.peers.runtime.current()
+    client = RPCClient("tcp://127.0.0.1:9")
+    with runtime.opening() as context:
+        closing = threading.Thread(target=runtime.close)
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        assert not context.closed
+    closing.join()
+    assert client.closed()
+    assert context.closed
+    pyacq_rpc.reset()

@@ -54,8 +54,7 @@ class TestWhere:
     def test_else_in_any_thread(self):
         ends = []
         in_a_thread(make_much, ends)
-        assert threading.get_ident() not in ends
-        assert ends
+        assert set(ends) - {threading.get_ident()}  # this one may take part
 
     def test_in_this_thread(self):
         ends = []

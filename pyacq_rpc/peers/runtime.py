@@ -85,7 +85,6 @@ class Runtime:
         self.incoming_hooks: tuple[Hook, ...] = ()
         self._opening = threading.RLock()  # a collection within may come back here
         self._closing = False
-        self._ended = False
         self.closed = False
         self.keys = KeyRing(self)
         self.links = Links(self)
@@ -108,7 +107,7 @@ class Runtime:
             If the process is ending.
         """
         with self._opening:
-            if self._ended or (to_serve and self._closing):
+            if self.closed or (to_serve and self._closing):
                 raise ServerDisconnected(
                     "this program is ending, and opens no connections any more"
                 )
@@ -295,7 +294,8 @@ class Runtime:
         ]
         if stuck:
             _log.warning("left open at exit, busy in a call: %s", stuck)
-        self.closed = True
+        with self._opening:
+            self.closed = True
         if self._watcher is not None:
             last = self.links.close_clients if stuck else self._end_context
             self._watcher.stop(last, timeout=2 * LINGER / 1000 + 1.0)
@@ -306,8 +306,6 @@ class Runtime:
 
     def _end_context(self) -> None:
         """Wait until what was sent is out, `LINGER` at most."""
-        with self._opening:
-            self._ended = True
         self.links.close_clients()
         for channel in list(self.half_made):
             channel.drop()

@@ -2,9 +2,10 @@
 
 A core that sleeps takes tens of microseconds to wake up, often more than what
 is waited for. So a thread that has been answered quickly looks again and again
-for a moment, letting other threads run at each look, before it lets itself be
-put to sleep. Where that does not pay, since answers are slow or cores are
-scarce, it finds out, and sleeps at once.
+for a moment, before it lets itself be put to sleep. At each look it lets other
+threads and processes run: the one that is to answer may wait for this very core.
+Where looks find nothing in time, and more want to run than there are cores, it
+sleeps at once for a while.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .waiting import wait_in_slices
@@ -21,89 +23,90 @@ __all__ = ["LOOK_FOR", "Looking"]
 LOOK_FOR = 100e-6
 """Seconds to look; what takes longer is slow, and not worth it."""
 
-_WEIGHT = 1 / 16
-"""Of the latest wait in the average."""
+_CREDIT = 8
+"""What looks may cost before it is asked whether cores are scarce; one that finds something in
+time gives 1 of that back."""
 
-_TRIAL = 8
-"""Waits for which the other way is tried."""
+_IN_VAIN = 2
+"""What one costs that does not."""
 
-_TRY_AGAIN = 64
-_TRY_AT_LEAST = 4096
-"""Waits after which to try it again; twice as many each time it has been slower."""
+_TAKEN = 10 * LOOK_FOR
+"""Seconds after which others have had the core for long: that costs all the credit."""
 
-_WORSE = 1.5
-"""Times its usual average at which the way taken is put to the test before that."""
+_REST = 256
+_MOST_REST = 4096
+"""Waits without a look where cores are scarce; twice as many each time, until looks pay again."""
+
+LOAD = "/proc/loadavg"
+"""Linux's file that tells, among others, how many threads want to run just now; see proc(5)."""
 
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 _can_look = (_cores or 1) > 1
+
+_let_others_run: Callable[[], object] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 Wait = Callable[["float | None"], Sequence[Any]]
 
 
 class Looking:
-    """Waits in the way that has been faster lately: looking first, or sleeping at once.
+    """Waits by looking first, while that pays, or by sleeping at once.
 
     Parameters
     ----------
     wait : callable
         Takes the seconds to wait for, None for ever, and returns what is
         ready. Must let other threads run.
-
-    Attributes
-    ----------
-    looks : bool
-        Which way has been faster.
     """
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait
-        self.looks = False
         self._quick = False  # whether the last wait was over in a moment
-        self._average = LOOK_FOR  # seconds that waits take in the way taken
-        self._usual = LOOK_FOR  # the same when it was last compared
-        self._left = _TRIAL  # waits until the trial begins, or ends
-        self._apart = _TRY_AGAIN  # waits from one trial to the next
-        self._trying = False
-        self._tried = 0.0  # seconds that those of the trial have taken
+        self._credit = _CREDIT
+        self._rest = 0  # waits to come without a look
+        self._next_rest = _REST
 
     def __call__(self, timeout: float | None) -> Sequence[Any]:
         """Wait; what is ready, or nothing if the time is over."""
-        if not _can_look:
-            return wait_in_slices(self._wait, timeout)
-        begin = time.perf_counter()
-        ready: Sequence[Any] = ()
-        if self._quick and self.looks is not self._trying:
-            stop = begin + (LOOK_FOR if timeout is None else min(timeout, LOOK_FOR))
-            while not ready and time.perf_counter() < stop:
-                ready = self._wait(0)
-        if not ready:
-            ready = wait_in_slices(self._wait, timeout)
-        seconds = time.perf_counter() - begin
-        if self._quick:
-            if seconds >= 2 * LOOK_FOR:
-                self._quick = False
-                seconds = min(seconds, 3 * LOOK_FOR)  # it says little about either way
-            self._left -= 1
-            if not self._trying:
-                self._average += (seconds - self._average) * _WEIGHT
-                if self._left <= 0 or self._average > _WORSE * self._usual:
-                    self._trying, self._tried, self._left = True, 0.0, _TRIAL
-            else:
-                self._tried += seconds
-                if self._left <= 0 or self._tried > _TRIAL * self._average:
-                    self._decide()
-        else:
-            self._quick = seconds < 2 * LOOK_FOR
+        begin = now = time.perf_counter()
+        if not self._quick or (timeout is not None and timeout < LOOK_FOR):
+            return self._sleep(timeout, begin)
+        if self._rest:
+            self._rest -= 1
+            return self._sleep(timeout, begin)
+        while now < begin + LOOK_FOR:
+            ready = self._wait(0)
+            now = time.perf_counter()
+            if ready:
+                if now >= begin + LOOK_FOR:  # others have had this core meanwhile
+                    self._pay(now - begin)
+                elif self._credit < _CREDIT:
+                    self._credit += 1
+                    if self._credit == _CREDIT:
+                        self._next_rest = _REST
+                return ready
+            _let_others_run()
+        self._pay(now - begin)
+        return self._sleep(timeout, begin)
+
+    def _sleep(self, timeout: float | None, begin: float) -> Sequence[Any]:
+        ready = wait_in_slices(self._wait, timeout)
+        self._quick = _can_look and time.perf_counter() - begin < 2 * LOOK_FOR
         return ready
 
-    def _decide(self) -> None:
-        """End a trial, and take the way that was faster."""
-        if self._left <= 0 and self._tried < _TRIAL * self._average:
-            self.looks = not self.looks
-            self._average = self._tried / _TRIAL
-            self._apart = _TRY_AGAIN
-        else:
-            self._apart = min(2 * self._apart, _TRY_AT_LEAST)
-        self._usual = self._average
-        self._left = self._apart
-        self._trying = False
+    def _pay(self, seconds: float) -> None:
+        self._credit -= _IN_VAIN if seconds < _TAKEN else _CREDIT
+        if self._credit <= 0:
+            self._credit = _CREDIT
+            if _are_cores_scarce():
+                self._rest = self._next_rest
+                self._next_rest = min(2 * self._next_rest, _MOST_REST)
+
+
+def _are_cores_scarce() -> bool:
+    """Whether more threads want to run than there are cores, or the system does not tell."""
+    try:
+        with open(LOAD, "rb", buffering=0) as file:
+            runnable = file.read(80).split()[3].partition(b"/")[0]
+        return int(runnable) > (_cores or 1)
+    except (OSError, IndexError, ValueError):
+        return True

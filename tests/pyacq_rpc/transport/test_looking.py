@@ -15,8 +15,12 @@ class World:
         self.waking = 50e-6  # what a thread takes to wake up that has been put to sleep
         self.sleeps = 0
         self.looks = 0
+        self.others = 0.0  # seconds that they run when they are let
+        self.scarce = False
         monkeypatch.setattr(looking.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(looking, "_can_look", True)
+        monkeypatch.setattr(looking, "_let_others_run", self._let_others_run)
+        monkeypatch.setattr(looking, "_are_cores_scarce", lambda: self.scarce)
         self.wait = Looking(self._wait)
 
     def _wait(self, timeout):
@@ -30,6 +34,9 @@ class World:
             return []
         self.now = max(self.now, self.due) + self.waking
         return [1]
+
+    def _let_others_run(self):
+        self.now += self.others
 
     def ask(self, times, takes):
         self.sleeps = self.looks = 0
@@ -63,30 +70,60 @@ def test_after_slow_ones_quick_ones_are_looked_for_again(world):
     assert world.ask(1000, 20e-6) < 0.1
 
 
-def test_where_sleeping_is_faster_it_sleeps(world):
-    """As where cores are scarce, and whoever looks keeps the other one from answering."""
-
-    def wait(timeout):
-        if timeout == 0:
-            world.looks += 1
-            world.now += 20e-6
-            world.due += 18e-6
-            return [1] if world.now >= world.due else []
-        world.sleeps += 1
-        world.now = max(world.now, world.due) + 5e-6
-        return [1]
-
-    world.wait = Looking(wait)
-    world.ask(200, 20e-6)
+def test_where_others_want_its_core_it_sleeps(world):
+    world.ask(20, 20e-6)
+    world.scarce, world.others = True, 0.003
     assert world.ask(10_000, 20e-6) > 0.99
 
 
-def test_it_finds_out_when_that_changes(world):
-    world.waking = 0.0
-    world.ask(5000, 20e-6)
-    world.waking = 80e-6
-    world.ask(20_000, 20e-6)
+def test_where_looks_are_in_vain_and_cores_scarce_it_sleeps(world):
+    world.ask(20, 20e-6)
+    world.scarce = True
+    assert world.ask(10_000, 120e-6) == 1
+    assert world.looks < 10_000
+
+
+def test_where_there_are_cores_it_goes_on(world):
+    """The one that is to answer may soon get another one than this."""
+    world.ask(20, 20e-6)
+    world.ask(10_000, 120e-6)
     assert world.ask(1000, 20e-6) < 0.1
+
+
+def test_it_finds_out_when_cores_are_scarce_no_more(world):
+    world.ask(20, 20e-6)
+    world.scarce, world.others = True, 0.003
+    world.ask(10_000, 20e-6)
+    world.scarce, world.others = False, 0.0
+    world.ask(5000, 20e-6)
+    assert world.ask(1000, 20e-6) < 0.1
+
+
+def test_a_few_looks_in_vain_change_nothing(world):
+    world.scarce = True
+    for _ in range(100):
+        world.ask(20, 20e-6)
+        world.ask(2, 120e-6)
+    assert world.ask(1000, 20e-6) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("told", "scarce"),
+    [
+        (b"0.20 0.18 0.12 2/80 11206\n", False),
+        (b"0.20 0.18 0.12 3/80 11206\n", True),
+        (b"", True),
+        (b"0.20 0.18 0.12 many/80 11206\n", True),
+        (None, True),
+    ],
+)
+def test_cores_are_scarce_where_more_want_to_run(monkeypatch, tmp_path, told, scarce):
+    path = tmp_path / "loadavg"
+    if told is not None:
+        path.write_bytes(told)
+    monkeypatch.setattr(looking, "_cores", 2)
+    monkeypatch.setattr(looking, "LOAD", str(path))
+    assert looking._are_cores_scarce() is scarce
 
 
 def test_the_time_to_wait_is_kept(world):

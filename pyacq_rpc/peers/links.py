@@ -157,29 +157,34 @@ class Links:
         along : list of Channel
             Gets what has to be lost along with that one. Nobody is given those any more.
         """
-        address, name = channel.address, channel.name
         with self._runtime.lock:
-            if server_id in name.lost:
-                return  # and it may have greeted us again by now
-            self.link(address, server_id).gone = True
-            others = [
-                client
-                for client in self._open
-                if client.channel.name is name
-                and client.channel is not channel
-                and not client.closed()
-            ]
-            if not (dismissed and others) and self._peers.get(address) is name:
-                del self._peers[address]  # the next one there may know us by another name
-            if dismissed:
-                return
-            lost = [client.channel for client in others if client.server_id == server_id]
-            for client in others:
-                if client.channel in lost:
-                    client.leave_thread()
-            # No call between these: both happen, or neither.
-            name.lost |= {server_id}
-            along += lost
+            # A function of its own: from 3.12 on, Python forgets to leave a ``with`` when an
+            # interrupt comes where a condition within it ends a turn of a loop.
+            self._server_gone(channel, server_id, dismissed, along)
+
+    def _server_gone(
+        self, channel: Channel, server_id: str, dismissed: bool, along: list[Channel]
+    ) -> None:
+        address, name = channel.address, channel.name
+        if server_id in name.lost:
+            return  # and it may have greeted us again by now
+        self.link(address, server_id).gone = True
+        others = [
+            client
+            for client in self._open
+            if client.channel.name is name and client.channel is not channel and not client.closed()
+        ]
+        if not (dismissed and others) and self._peers.get(address) is name:
+            del self._peers[address]  # the next one there may know us by another name
+        if dismissed:
+            return
+        others = [client for client in others if client.server_id == server_id]
+        for client in others:
+            client.leave_thread()
+        lost = [client.channel for client in others]
+        # No call between these: both happen, or neither.
+        name.lost |= {server_id}
+        along += lost
 
     def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""

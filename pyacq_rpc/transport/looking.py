@@ -68,27 +68,22 @@ class Looking:
     def __call__(self, timeout: float | None) -> Sequence[Any]:
         """Wait; what is ready, or nothing if the time is over."""
         begin = now = time.perf_counter()
-        if not self._quick or (timeout is not None and timeout < LOOK_FOR):
-            return self._sleep(timeout, begin)
-        if self._rest:
+        if self._rest and self._quick:
             self._rest -= 1
-            return self._sleep(timeout, begin)
-        while now < begin + LOOK_FOR:
-            ready = self._wait(0)
-            now = time.perf_counter()
-            if ready:
-                if now >= begin + LOOK_FOR:  # others have had this core meanwhile
-                    self._pay(now - begin)
-                elif self._credit < _CREDIT:
-                    self._credit += 1
-                    if self._credit == _CREDIT:
-                        self._next_rest = _REST
-                return ready
-            _let_others_run()
-        self._pay(now - begin)
-        return self._sleep(timeout, begin)
-
-    def _sleep(self, timeout: float | None, begin: float) -> Sequence[Any]:
+        elif self._quick and (timeout is None or timeout >= LOOK_FOR):
+            while now < begin + LOOK_FOR:
+                ready = self._wait(0)
+                now = time.perf_counter()
+                if ready:
+                    if now >= begin + LOOK_FOR:  # others have had this core meanwhile
+                        self._pay(now - begin)
+                    elif self._credit < _CREDIT:
+                        self._credit += 1
+                        if self._credit == _CREDIT:
+                            self._next_rest = _REST
+                    return ready
+                _let_others_run()
+            self._pay(now - begin)
         ready = wait_in_slices(self._wait, timeout)
         self._quick = _can_look and time.perf_counter() - begin < 2 * LOOK_FOR
         return ready

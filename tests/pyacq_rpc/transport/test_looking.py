@@ -79,8 +79,8 @@ def test_where_others_want_its_core_it_sleeps(world):
 def test_where_looks_are_in_vain_and_cores_scarce_it_sleeps(world):
     world.ask(20, 20e-6)
     world.scarce = True
-    assert world.ask(10_000, 120e-6) == 1
-    assert world.looks < 10_000
+    world.ask(10_000, 120e-6)
+    assert world.looks < 10_000  # a hundred for each wait, if it went on
 
 
 def test_where_there_are_cores_it_goes_on(world):

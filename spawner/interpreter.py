@@ -122,7 +122,9 @@ class Interpreter:
         assert proc.stdin is not None
         unsent = memoryview(json.dumps(self._config).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError):  # it died at once; its report will say so
-            while unsent:
+            while True:
+                if not unsent:
+                    break
                 unsent = unsent[proc.stdin.write(unsent) :]
 
 

@@ -140,7 +140,9 @@ class Drain:
         with self._lock:
             self._tail.append(text)
             self._tail_size += len(text)
-            while len(self._tail) > 1 and self._tail_size - len(self._tail[0]) >= self._limit:
+            while True:
+                if len(self._tail) < 2 or self._tail_size - len(self._tail[0]) < self._limit:
+                    break
                 self._tail_size -= len(self._tail.popleft())
 
     def _forward(self, data: bytes) -> None:

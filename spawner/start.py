@@ -221,9 +221,8 @@ class NodeProcess:
         with self._lock:
             self._close_report()
             if self.proc is not None:
-                for pipe in (self.proc.stdin, self.proc.stdout, self.proc.stderr):
-                    if pipe is not None:
-                        pipe.close()
+                for pipe in filter(None, (self.proc.stdin, self.proc.stdout, self.proc.stderr)):
+                    pipe.close()
             if isinstance(self.proc, ForkedProcess):
                 self.proc.close()
             for drain in self._drains.values():

@@ -1,8 +1,10 @@
 """Loops of which an interrupt would leave the ``try`` around them.
 
-On Python 3.13 it does, if it comes when ``while condition:`` goes back: the jump belongs to no
-``try`` and no ``with`` (https://github.com/python/cpython/issues/130279). A lock would stay taken,
-or a ``finally`` not happen. ``while True:`` with a ``break`` has no such place.
+From Python 3.12 on it does, if it comes when a loop goes back because of a condition: the jump
+belongs to no ``try`` and no ``with`` (https://github.com/python/cpython/issues/130279). A lock
+would stay taken, or a ``finally`` not happen. That is so of ``while condition:``, of a ``for``
+that ends in an ``if`` without ``else``, and of ``[x for x in y if condition]``. A function of its
+own for what is within has no such place, nor has ``while True:`` with a ``break``.
 """
 
 from __future__ import annotations
@@ -15,9 +17,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-INTERRUPTED = ["pyacq_rpc/peers", "pyacq_rpc/transport", "pyacq_rpc/loops", "pyacq_rpc/qt"]
-"""What runs in the threads of users."""
-
 
 def unsafe(node: ast.AST, is_guarded: bool = False) -> Iterator[int]:
     """Yield the lines of such loops below a node."""
@@ -25,19 +24,42 @@ def unsafe(node: ast.AST, is_guarded: bool = False) -> Iterator[int]:
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST):
                 continue
-            begins = isinstance(node, (ast.Try, ast.With)) and name == "body"
-            is_within = is_guarded or begins
-            if isinstance(child, ast.While) and is_within and not _is_endless(child):
+            is_within = is_guarded or (name == "body" and _concerns_interrupts(node))
+            if is_within and _goes_back_on_a_condition(child):
                 yield child.lineno
-            is_function = isinstance(child, (ast.FunctionDef, ast.Lambda))
+            is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             yield from unsafe(child, is_within and not is_function)
 
 
-def _is_endless(loop: ast.While) -> bool:
-    return isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+def _concerns_interrupts(node: ast.AST) -> bool:
+    if isinstance(node, ast.Try):
+        caught = {ast.unparse(handler.type) for handler in node.handlers if handler.type}
+        return bool(node.finalbody or caught & {"BaseException", "KeyboardInterrupt"})
+    return isinstance(node, (ast.With, ast.AsyncWith))
 
 
-@pytest.mark.parametrize("folder", INTERRUPTED)
+def _goes_back_on_a_condition(node: ast.AST) -> bool:
+    if isinstance(node, ast.While):
+        return not (isinstance(node.test, ast.Constant) and node.test.value)
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return _ends_in_a_condition(node.body)
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
+        return any(loop.ifs for loop in node.generators)
+    return False
+
+
+def _ends_in_a_condition(block: list[ast.stmt]) -> bool:
+    last = block[-1]
+    if isinstance(last, ast.If):
+        branches = [last.body, last.orelse]
+    elif isinstance(last, ast.Try):
+        branches = [branch for branch in (last.orelse, last.finalbody) if branch]
+    else:
+        return isinstance(last, (ast.Assert, ast.Match))
+    return not all(branches) or any(map(_ends_in_a_condition, branches))
+
+
+@pytest.mark.parametrize("folder", ["pyacq_rpc", "spawner"])
 def test_there_are_none(folder):
     found = [
         f"{path.relative_to(ROOT)}:{line}"
@@ -56,6 +78,16 @@ def test_there_are_none(folder):
         ("while a:\n  with b: c()", []),
         ("try: a()\nfinally:\n  while b: c()", []),
         ("with a:\n  def b():\n    while c: d()", []),
+        ("try:\n  while a: b()\nexcept ValueError: c()", []),
+        ("try:\n  while a: b()\nexcept BaseException: c()", [2]),
+        ("with a:\n  for b in c:\n    if b: d()", [2]),
+        ("with a:\n  for b in c:\n    if b: d()\n    else: e()", []),
+        ("with a:\n  for b in c:\n    if b: d()\n    elif c: e()", [2]),
+        ("with a:\n  for b in c:\n    try: b()\n    finally:\n      if c: d()", [2]),
+        ("with a:\n  for b in c:\n    if b: continue\n    d()", []),
+        ("with a:\n  d = [b for b in c if b]", [2]),
+        ("with a:\n  d = [b or c for b in c]", []),
+        ("with a:\n  d = any(b for b in c if b)", []),
     ],
 )
 def test_which_they_are(code, lines):

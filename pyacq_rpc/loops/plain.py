@@ -204,7 +204,5 @@ class RPCServer(ServerCore):
             left = None if deadline is None else deadline - time.monotonic()
             if not self.running() or (left is not None and left <= 0):
                 return False
-            due = self.timers.due_in()
-            waits = [wait for wait in (left, due) if wait is not None]
-            wait_readable(self.fds(), min(waits, default=None))
+            wait_readable(self.fds(), self.timers.due_in(left))
         return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..transport.sockets import LINGER
 
 if TYPE_CHECKING:
+    from ..transport.stream import Stream
     from .connection import Connection
     from .listener import Listener
 
@@ -83,10 +84,15 @@ class ServerEnd:
 
     def _streams_are_out(self) -> bool:
         with self._listener.lock:
-            for stream in self._streams:
-                if not stream.closed and stream.flush():
-                    stream.close()
-        return all(stream.closed for stream in self._streams)
+            are_out = [_is_out(stream) for stream in self._streams]  # all, whatever the first says
+        return all(are_out)
+
+
+def _is_out(stream: Stream) -> bool:
+    """Send what is left, and end the stream behind it; whether that has been done."""
+    if not stream.closed and stream.flush():
+        stream.close()
+    return stream.closed
 
 
 def _until(done: Callable[[], bool], deadline: float) -> Iterator[bool]:

@@ -449,11 +449,8 @@ class Conversation:
         server.doing.waits += 1
         try:
             if not server.serve_ready():
-                due = server.timers.due_in()
-                waits = [wait for wait in (timeout, due) if wait is not None]
-                server.wait_for(
-                    [*self.channel.fds, self._thread.waker.fd], min(waits, default=None)
-                )
+                fds = [*self.channel.fds, self._thread.waker.fd]
+                server.wait_for(fds, server.timers.due_in(timeout))
         finally:
             server.doing.waits -= 1
         server.doing.check()

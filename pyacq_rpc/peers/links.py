@@ -203,4 +203,5 @@ class Links:
 
     def _clients_of(self, link: ServerLink) -> list[RPCClient]:
         with self._runtime.lock:
-            return [client for client in self._open if client.server_id == link.server_id]
+            clients = list(self._open)
+        return [client for client in clients if client.server_id == link.server_id]

@@ -181,12 +181,13 @@ class Listener:
             ready, self._ready = self._ready, ()
             for fd, _ in ready or self._poller.ready(0):
                 connection = self._moved.get(fd)
-                if connection is not None:
-                    self.inbox.fill_from(connection)
-                    if connection.stream is not None and connection.stream.unsent > self._unsent:
-                        self._cut_slow(connection)  # of what it sends, too, it is told something
-                else:
+                if connection is None:
                     self.unread = True
+                    continue
+                self.inbox.fill_from(connection)
+                if connection.stream is None or connection.stream.unsent <= self._unsent:
+                    continue
+                self._cut_slow(connection)  # of what it sends, too, it is told something
             if self.unread:
                 self.inbox.fill()
                 self.unread = False  # not before, or an interrupt would leave something there
@@ -398,10 +399,7 @@ class Listener:
                     return
                 connections = self.connections.all() + self.connections.strangers()
                 for connection in connections:
-                    self.tell(connection, Goodbye("server closed"))
-                    stream = connection.stream
-                    if stream is not None and self._leave(connection, stream):
-                        self._runtime.close_stream(stream, self.lock)
+                    self._say_goodbye(connection)
                 if self._listing is not None:
                     self._listing.remove()
                 if self._direct is not None:
@@ -419,6 +417,12 @@ class Listener:
             if ends:
                 self._runtime.linger(ServerEnd(self, connections))
             raise
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        self.tell(connection, Goodbye("server closed"))
+        stream = connection.stream
+        if stream is not None and self._leave(connection, stream):
+            self._runtime.close_stream(stream, self.lock)
 
     def send_mark(self, connection: Connection) -> None:
         """Send what tells, when it is out, that all is that a client was sent over ZeroMQ."""

@@ -128,12 +128,13 @@ class Timers:
 
         timer = self.start(run, delay, {})
 
-    def due_in(self) -> float | None:
-        """Seconds until the next call is due; None if there is no timer."""
+    def due_in(self, at_most: float | None = None) -> float | None:
+        """Seconds until the next call is due; `at_most` if that is later, or there is none."""
         with self._lock:
             if self._running or not self.heap:
-                return None
-            return max(0.0, self.heap[0][0] - time.monotonic())
+                return at_most
+            due = max(0.0, self.heap[0][0] - time.monotonic())
+        return due if at_most is None else min(due, at_most)
 
     def run_due(self) -> bool:
         """Make the calls that are due; whether there was one.

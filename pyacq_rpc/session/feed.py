@@ -146,16 +146,19 @@ class Feed:
         self._go_to(at)
         self.is_busy = True
         try:
-            for count in range(room):
-                if not self._ahead and not self._look(taker, alone=not count):
-                    break
-                if not self._give(taker, alone=not count):
-                    break
+            self._take(taker, room)
         finally:
             self.is_busy = False
             if self._closes:
                 self.close()
         return self._ended and not self._ahead and self._failure is None
+
+    def _take(self, taker: Taker, room: int) -> None:
+        for count in range(room):
+            if not self._ahead and not self._look(taker, alone=not count):
+                break
+            if not self._give(taker, alone=not count):
+                break
 
     def _go_to(self, at: int) -> None:
         if at == self._position - len(self._given):

@@ -107,8 +107,8 @@ class ObjectTable:
         One that two processes hold counts twice.
         """
         with self._lock:
-            accounts = [account for peer, account in self._peers.items() if peer != LOCAL]
-            return sum(len(account.leases) for account in accounts), len(self._grants)
+            count = sum(len(one.leases) for peer, one in self._peers.items() if peer != LOCAL)
+            return count, len(self._grants)
 
     def open(self, obj: object, peer: str) -> str:
         """Make a reference to `obj`, of which `peer` holds one lease."""
@@ -296,9 +296,8 @@ class ObjectTable:
         with self._lock:
             obj = self.get(ref, peer)
             del self._entries[ref]
-            for holder, account in self._peers.items():
-                if account.leases.pop(ref, None):
-                    self._forget_claims(holder, ref)
+            for holder in self._peers:
+                self._take_from(holder, ref)
         del obj
 
     def drop_peer(self, peer: str) -> None:
@@ -394,6 +393,10 @@ class ObjectTable:
     def _forget_early(self, peer: str, name: str) -> None:
         if self._early.get(name) == peer:  # and not somebody else by now
             del self._early[name]
+
+    def _take_from(self, peer: str, ref: str) -> None:
+        if self._peers[peer].leases.pop(ref, None):
+            self._forget_claims(peer, ref)
 
     def _drop(self, ref: str) -> object:
         """Count one holder less; return what must outlive the lock."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from ..progress import Progress
 from .arguments import Commands, add_json, add_server
+
+if TYPE_CHECKING:
+    from ..checks import Finding
 
 __all__ = ["add_parser"]
 
@@ -32,17 +36,21 @@ def _doctor(options: argparse.Namespace) -> int:
     from ..checks import examine
 
     found = []
-    is_coloured = sys.stdout.isatty()
     with Progress() as progress:
         for finding in examine(options.server, progress.show):
             found.append(finding)
-            if not options.json:
-                progress.clear()
-                level = finding.level.ljust(4)
-                shown = f"{_STYLES[finding.level]}{level}\x1b[0m" if is_coloured else level
-                print(f"{shown}  {finding.about}: {finding.text}")
-                if finding.advice:
-                    print(f"      {finding.advice}", flush=True)
+            if options.json:
+                continue
+            progress.clear()
+            _show(finding)
     if options.json:
         print(json.dumps([finding._asdict() for finding in found], indent=2))
     return int(any(finding.level == "fail" for finding in found))
+
+
+def _show(finding: Finding) -> None:
+    level = finding.level.ljust(4)
+    shown = f"{_STYLES[finding.level]}{level}\x1b[0m" if sys.stdout.isatty() else level
+    print(f"{shown}  {finding.about}: {finding.text}")
+    if finding.advice:
+        print(f"      {finding.advice}", flush=True)

@@ -98,11 +98,17 @@ def _show_live(watches: Watches, interval: float) -> None:
     with Keys() as keys, Live(screen=True, auto_refresh=False) as live:
         while True:
             live.update(_picture(watches.current(), interval), refresh=True)
-            until = time.monotonic() + min(interval, 1.0)
-            while time.monotonic() < until:
-                if "q" in keys.pressed():
-                    return
-                time.sleep(_FRAME)
+            if _is_ended(keys, min(interval, 1.0)):
+                return
+
+
+def _is_ended(keys: Keys, within: float) -> bool:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if "q" in keys.pressed():
+            return True
+        time.sleep(_FRAME)
+    return False
 
 
 def _picture(watches: list[Watch], interval: float) -> Table:

@@ -191,7 +191,9 @@ class Client(QtInProcessKernelClient):
             return
         self._asking = True
         try:
-            while self._later:
+            while True:
+                if not self._later:
+                    break
                 self._later.pop(0)()
         finally:
             self._asking = False

@@ -146,8 +146,7 @@ class _Output:
         # These two do what it takes to pass it on, so they must not wait for that.
         passes_on = threading.current_thread() is self._thread or current().watcher.is_current()
         with self._changed:
-            while self._size > _MOST and not (self._ended or passes_on):
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._size <= _MOST or self._ended or passes_on)
             if self._ended:
                 return False
             self._waiting.append((stream, text))
@@ -158,8 +157,7 @@ class _Output:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._waiting or self._ended):
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
                 # Who prints goes on meanwhile; what comes is gathered for the next call.

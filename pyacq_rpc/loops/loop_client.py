@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ServerDisconnected
+from ..peers.attention import Attention
 from ..peers.client import RPCClient
 from ..peers.conversation import Conversation
 from ..peers.future import Future
@@ -36,10 +37,37 @@ _INSTEAD = {
 """What to do in an event loop, where it is not the special method with ``_sync='async'``."""
 
 
-class LoopConversation(Conversation):
-    """A conversation whose answers are taken in by the event loop, not by the I/O thread.
+class LoopAttention(Attention):
+    """Has the event loop take in the answers, not the I/O thread.
 
-    Where the event loop cannot do that, the I/O thread does, as for others.
+    Where the event loop cannot do that, or does not any more, the I/O thread does.
+    """
+
+    def __init__(self, runtime: Runtime, thread: ThreadState) -> None:
+        super().__init__(runtime, thread)
+        self.reader: LoopReader | None = None
+        self.has_left = False
+
+    def is_busy(self) -> bool:
+        """Whether the I/O thread had better wait for more to come."""
+        return not self._is_read_here() and super().is_busy()
+
+    def unattended(self) -> bool:
+        """Whether answers are to come and nobody waits for them here."""
+        return not self._is_read_here() and super().unattended()
+
+    def _is_read_here(self) -> bool:
+        return self.reader is not None and not self.has_left
+
+    def received(self) -> None:
+        """Something was done: if the owner waits, it has to look again."""
+        super().received()
+        if self.reader is not None:
+            self.reader.look()
+
+
+class LoopConversation(Conversation):
+    """A conversation whose answers are taken in by the event loop.
 
     Parameters
     ----------
@@ -48,6 +76,8 @@ class LoopConversation(Conversation):
     runtime, thread, address, codec, ended
         As of `Conversation`.
     """
+
+    attention: LoopAttention
 
     def __init__(
         self,
@@ -59,46 +89,28 @@ class LoopConversation(Conversation):
         ended: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._reader: LoopReader | None = None
         self._flushing = False
-        self._has_left = False
         self.deadlines = Deadlines(loop, self.expire, self._is_pending)
-        super().__init__(runtime, thread, address, codec, ended)
+        attention = LoopAttention(runtime, thread)
+        super().__init__(runtime, thread, address, codec, ended, attention)
         with contextlib.suppress(NotImplementedError):  # ProactorEventLoop, or no epoll
-            self._reader = LoopReader(loop, self.channel)
-        if self._has_left:
+            attention.reader = LoopReader(loop, self.channel)
+        if attention.has_left:
             self.leave_loop()  # the I/O thread has lost the server meanwhile
 
     def _is_pending(self, request_id: int) -> bool:
         return request_id in self._pending
 
-    def is_busy(self) -> bool:
-        """Whether the I/O thread had better wait for more to come."""
-        return not self._is_read_here() and super().is_busy()
-
-    def unattended(self) -> bool:
-        """Whether answers are to come and nobody waits for them here."""
-        return not self._is_read_here() and super().unattended()
-
-    def _is_read_here(self) -> bool:
-        return self._reader is not None and not self._has_left
-
-    def received(self) -> None:
-        """Something was done: if the owner waits, it has to look again."""
-        super().received()
-        if self._reader is not None:
-            self._reader.look()
-
     def interrupted(self) -> None:
         """An interrupt may have left something to be read."""
-        if self._reader is not None:
-            self._reader.interrupted()
+        if self.attention.reader is not None:
+            self.attention.reader.interrupted()
 
     def _send_soon(self, frames: list[Any]) -> None:
         """Send a request: the first in a turn of the event loop at once, others with its end."""
         if self._flushing:
             self.channel.send(frames, held=True)
-        elif self._has_left:
+        elif self.attention.has_left:
             super()._send_soon(frames)
         else:
             self._flushing = True
@@ -111,17 +123,18 @@ class LoopConversation(Conversation):
 
     def leave_loop(self) -> None:
         """Have the event loop, which is about to end, do nothing more here; from any thread."""
-        had_left, self._has_left = self._has_left, True  # before it is looked who reads
-        if self._reader is not None:
-            self._reader.close()
+        attention = self.attention
+        had_left, attention.has_left = attention.has_left, True  # before it is looked who reads
+        if attention.reader is not None:
+            attention.reader.close()
         if had_left:
             return
         self._flushing = False
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self.deadlines.clear)
         self.channel.flush()
-        self._armed = False
-        self.arm()
+        attention.disarm()
+        attention.arm()
 
     def close(self) -> None:
         """Close the connection; calls that wait for an answer fail."""

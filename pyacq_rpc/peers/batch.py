@@ -332,7 +332,7 @@ class Batch(Promising):
         if self.client.conversation is not conversation:
             raise ServerDisconnected("the client has connected anew since its batch was opened")
         whole = conversation.new_outgoing()
-        room = (conversation.channel.limits or Limits()).frames - 1
+        room = (conversation.channel.sizes.limits or Limits()).frames - 1
         packed = []
         for request in kept:
             frames, used = pack_frames(request.frames, room)

@@ -117,7 +117,7 @@ class Batching(Inquiries):
 
     def waits(self) -> int:
         """How many waits for this server are within each other just now."""
-        return self._conversation.waits()
+        return self._conversation.attention.waits()
 
     @property
     def conversation(self) -> Conversation:

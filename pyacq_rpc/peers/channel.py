@@ -1,31 +1,26 @@
-"""A client's connection: its socket, its monitor, and what arrives.
+"""A client's connection: its socket, its monitor, and the direct road.
 
 The socket is only touched under the lock, from whichever thread. Its
 descriptor is edge-triggered: any use of the socket may swallow the edge that
 says that something has arrived. Hence the rule that whoever has sent something
 reads the socket empty before letting go of the lock, and delivers what was there.
-
-What was read goes to the inbox. It is decoded in the order of arrival, by one
-thread at a time; what each message brings about is then done by whichever
-thread comes first, without any lock, since that may run the user's code.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from ..errors import AuthenticationError, LimitExceeded, ServerDisconnected
+from ..errors import AuthenticationError, ServerDisconnected
 from ..late_logging import getLogger
-from ..limits import LEAST_MESSAGE, Limits
+from ..limits import LEAST_MESSAGE
 from ..transport.backlog import AT_ONCE, mark
 from ..transport.direct import connect_direct
 from ..transport.monitor import Monitor
@@ -34,38 +29,22 @@ from ..transport.stamps import Stamps, new_secret, unstamp
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
+from .arrivals import Arrivals, Receiver
 from .exchange import refuse
 from .lease_holder import LeaseHolder
 from .lingering import ClientEnd
+from .reach import Reach
 from .runtime import current
-from .sizes import too_large
+from .sizes import SizeCheck
 from .unsent import GATHERING
 
 if TYPE_CHECKING:
+    from .attention import Attention
     from .runtime import Runtime
 
-__all__ = ["Channel", "Receiver"]
+__all__ = ["Channel"]
 
 _log = getLogger(__name__)
-
-
-_TRIES = 3
-"""Handshakes that may fail without a reason; a server that ends within one gives none."""
-
-
-def _why_refused(failures: collections.Counter[int]) -> str | None:
-    """Return why a server cannot be connected to, as the end of a sentence, if that is clear."""
-    if zmq.EVENT_HANDSHAKE_FAILED_AUTH in failures:
-        return "does not admit your key; ask its owner to"
-    if zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL in failures:
-        return "does not speak this protocol with a key: it is something else, or an older version"
-    if failures[zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL] >= _TRIES:
-        return (
-            "has another key than you, or is something else. Is it another user's? On another"
-            " machine? Then you need a key from there: see 'pyacq-rpc key --help'. If you have it"
-            " in another file, say so with key=... or PYACQ_RPC_KEY"
-        )
-    return None
 
 
 MOVING = 1.0
@@ -73,37 +52,6 @@ MOVING = 1.0
 
 LAST_WORD = 500
 """Milliseconds to wait for why a server has ended the direct road, if it is still there."""
-
-
-_pop_first: Callable[[collections.deque[Any]], Any] = collections.deque.popleft
-
-
-class Receiver(Protocol):
-    """Who takes what arrives: a client."""
-
-    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
-        """Decode one message, and return what has to be done about it.
-
-        Raises
-        ------
-        RPCError
-            If it refers to what cannot be resolved.
-        """
-
-    def received(self) -> None:
-        """Something was done: whoever waits should look again."""
-
-    def losing(self, along: list[Channel]) -> None:
-        """The server is gone, which nobody can see yet; add what is lost with this channel."""
-
-    def lost(self, error: ServerDisconnected) -> None:
-        """The server is gone, and the channel closed; perhaps told twice."""
-
-    def is_busy(self) -> bool:
-        """Whether the owner has sent several requests since this was last asked."""
-
-    def unattended(self) -> bool:
-        """Whether answers are to come and nobody waits for them here."""
 
 
 class Channel:
@@ -116,9 +64,12 @@ class Channel:
     codec : Codec
         How messages are written.
     receiver : Receiver
+    attention : Attention
 
     Attributes
     ----------
+    arrivals : Arrivals
+        What has come of the server.
     name : PeerName
         What this process calls itself towards the server.
     peer : str
@@ -139,42 +90,43 @@ class Channel:
         list when they have changed.
     in_process : bool
         Whether the server is in this process.
-    limits : Limits or None
-        What the server takes, once it has told.
-    bytes_sent, bytes_received : int
-        Of requests, and of all messages of the server.
+    sizes : SizeCheck
+        Knows what the server takes.
+    bytes_sent : int
+        Of requests.
     sends : int
         How many messages `send` has passed on. If an interrupt ends it, this tells whether
         before or after that.
     """
 
-    def __init__(self, runtime: Runtime, address: str, codec: Codec, receiver: Receiver) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        address: str,
+        codec: Codec,
+        receiver: Receiver,
+        attention: Attention,
+    ) -> None:
         self.address = address
         self.server = f"the server at {address}"
         self.gone: ServerDisconnected | None = None
         self.closed = False
-        self.limits: Limits | None = None
+        self.sizes = SizeCheck()
         self.bytes_sent = 0
         self.sends = 0
-        self.bytes_received = 0
         self._over_socket = 0  # bytes
         self._last: ClientEnd | None = None
-        self._largest = 0  # bytes of a message that was sent before these were known
         self._runtime = runtime
         self._codec = codec
         self._receiver = receiver
+        self._attention = attention
         self._lock = threading.RLock()
         self._server_closed = False
         self._farewell: str | None = None
         self._leaving = False  # whether it is about to say goodbye
         self._lost_along: list[Channel] = []
         self._lost = False  # whether all that depends on the server knows that it is gone
-        self.in_process = self._connected = address.startswith("inproc:")
-        self._refused = False
-        # Messages, and at the end what has become of the server.
-        self._inbox: collections.deque[list[Any] | str] = collections.deque()
-        self._decoding = threading.Lock()
-        self._effects: collections.deque[Callable[[], object]] = collections.deque()
+        self.in_process = address.startswith("inproc:")
         # Within a process nobody is in between.
         self._stamps = None if self.in_process else Stamps(new_secret())
         secret = None if self._stamps is None else self._stamps.secret
@@ -185,6 +137,7 @@ class Channel:
         runtime.half_made.add(self)
         try:
             self._monitor = Monitor(self._socket)
+            self._reach = Reach(self._monitor, self.in_process, self.sizes)
             connect(self._socket, address)
             self._frames = FrameSocket(self._socket)
             self._socket_fd = int(self._socket.fd)
@@ -199,6 +152,7 @@ class Channel:
             self.peer = self.name.text
             self._elsewhere = partial(runtime.links.note, address, self.name)
             self.holder = LeaseHolder(runtime, self.peer, self, self._elsewhere)
+            self.arrivals = Arrivals(runtime, address, receiver, attention, self.holder, self._lose)
         except BaseException:
             self.drop()
             raise
@@ -235,7 +189,7 @@ class Channel:
             If the server would not take it.
         """
         if len(frames) > 1 or len(frames[0]) > LEAST_MESSAGE:
-            self._check_size(frames)
+            self.sizes.check(frames, self.server)
         with self._lock:
             if self.closed:
                 raise self.reason()
@@ -263,20 +217,12 @@ class Channel:
                 self._send_over_socket(frames)
                 self.sends += 1
             except zmq.Again:  # over inproc the other end is gone at once
-                self._connected = False
+                self._reach.connected = False
             self._read()
-        self.deliver()
-        if not self._connected and self.address.startswith("inproc:"):
+        self.arrivals.deliver()
+        if not self._reach.connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
-
-    def _check_size(self, frames: list[Any]) -> None:
-        if self.limits is not None:
-            too_much = too_large(frames, self.limits)
-            if too_much:
-                raise LimitExceeded(f"this message to {self.server} {too_much}")
-        else:
-            self._largest = max(self._largest, sum(map(len, frames)))
 
     def flush(self) -> None:
         """Send what waits for others to come."""
@@ -298,7 +244,7 @@ class Channel:
                 self._move(path, token)
             finally:
                 moving.release()
-            self.deliver()  # or whoever waits for what was read just now would wait on
+            self.arrivals.deliver()  # or whoever waits for what was read just now would wait on
 
         # An interrupt halfway would leave the server with a road that nobody takes.
         watcher.do(move)
@@ -324,7 +270,7 @@ class Channel:
             self.fds = [self._stream.fd]
             self._moved = True
             # Whoever waits at the socket, since another thread has read this, must not go on.
-            self._receiver.received()
+            self._attention.received()
             self._runtime.watcher.poke()
 
     def abandon(self) -> None:
@@ -347,7 +293,7 @@ class Channel:
                 self._put(message)
                 self._read()
         if not closed:
-            self.deliver()
+            self.arrivals.deliver()
         else:
             self._elsewhere(message)
 
@@ -358,7 +304,7 @@ class Channel:
             if self.holder.released and not closed:
                 self._put_releases()
                 self._read()
-        self.deliver()
+        self.arrivals.deliver()
         return not closed
 
     def overtake(self, message: messages.Message) -> None:
@@ -368,13 +314,13 @@ class Channel:
                 with contextlib.suppress(zmq.Again):
                     self._send_over_socket(self._codec.encode(message, refuse))
                 self._read()
-        self.deliver()
+        self.arrivals.deliver()
 
     def pump(self) -> bool:
         """Deliver what has arrived; whether there was anything."""
         with self._lock:
             self._read()
-        return self.deliver()
+        return self.arrivals.deliver()
 
     def opened(self, frames: list[zmq.Frame]) -> list[Any] | None:
         """Return the buffers of a message that has come over the socket, if it is whole."""
@@ -391,7 +337,7 @@ class Channel:
 
     def connected(self) -> bool:
         """Whether somebody has been reached at the address."""
-        return self._connected
+        return self._reach.connected
 
     def accepted(self) -> bool:
         """Whether somebody there has accepted the connection, but perhaps not this client yet."""
@@ -418,32 +364,10 @@ class Channel:
         with self._lock:
             if self.closed:
                 return
-            lost, was_connected = False, self._connected
-            broken = self._monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
-            for connected, _ in self._monitor.events():
-                # What ends before it has begun is tried again, by libzmq.
-                lost = lost or (self._connected and not connected)
-                self._connected = self._connected or connected
-            spoilt = broken < self._monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
-            refused = None if self._connected else _why_refused(self._monitor.failures)
-            self._refused = refused is not None
-        self.deliver()
-        if refused is not None:
-            self.lose(refused)
-        elif spoilt and was_connected:
-            # libzmq reads no more then, but ends the connection only seconds later.
-            self.lose("is out of reach: what it has sent was changed on the way")
-        elif lost:
-            self.lose(self._why_lost())
-
-    def _why_lost(self) -> str:
-        if self._largest > (0 if self.limits is None else self.limits.message):
-            return (
-                "has died, or does not take as large a message as was sent before it could say"
-                f" so, of {self._largest} bytes (to raise the limit, start it with"
-                " limits=Limits(message=...))"
-            )
-        return "has died"
+            lost = self._reach.look()
+        self.arrivals.deliver()
+        if lost is not None:
+            self.lose(lost)
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
@@ -465,9 +389,9 @@ class Channel:
         with self._lock:
             self._read()
             if self._stream is not None and not self.closed:
-                self._stream.drain(self._inbox)
-            self._inbox.append(what)
-        self.deliver()
+                self._stream.drain(self.arrivals.inbox)
+            self.arrivals.inbox.append(what)
+        self.arrivals.deliver()
 
     def _lose(self, what: str) -> None:
         """See to the end of the server; once more, if that was interrupted."""
@@ -477,7 +401,7 @@ class Channel:
             if self.gone is None:
                 # Before that is to be seen here: whoever then connects anew is not meant.
                 self._receiver.losing(self._lost_along)
-                kind = AuthenticationError if self._refused else ServerDisconnected
+                kind = AuthenticationError if self._reach.refused else ServerDisconnected
                 gone = kind(f"{self.server} {self._farewell or what}")
                 # No call between these: nobody uses any more what is closed here.
                 self.gone = gone
@@ -515,7 +439,7 @@ class Channel:
                 return
             self._end()
             # Where nobody is, nobody is waited for.
-            somebody = self._connected and not self._server_closed
+            somebody = self._reach.connected and not self._server_closed
             close = partial(self._socket.close, None if somebody else 0)
             if self._stream is not None:
                 # The server takes the end of the one connection for the end of both.
@@ -576,7 +500,7 @@ class Channel:
             self._take_all()
         if self._stream is not None and (self._moved or self._torn):
             try:
-                self._stream.receive(self._inbox)
+                self._stream.receive(self.arrivals.inbox)
             except BaseException:  # an interrupt: what it has read does not signal any more
                 self._unseen = True
                 self._runtime.watcher.poke()
@@ -588,10 +512,10 @@ class Channel:
                 self._take_all()
                 fault = self._stream.fault
                 what = f"has sent what could not be taken in: {fault}" if fault else "has died"
-                self._inbox.append(what)
+                self.arrivals.inbox.append(what)
 
     def _take_all(self) -> None:
-        inbox = self._inbox
+        inbox = self.arrivals.inbox
         try:
             while True:
                 frames = self._frames.take()
@@ -611,85 +535,19 @@ class Channel:
     def _look_at_both(self) -> None:
         if self._stream is not None and not self._moved:
             self.fds = [self._socket_fd, self._stream.fd]
-            self._receiver.received()
+            self._attention.received()
             self._runtime.watcher.poke()
-
-    # -- delivering, with no lock held ---------------------------------------------
-
-    def deliver(self) -> bool:
-        """See to everything that was read; whether there was anything.
-
-        An interrupt leaves what it has kept from being done to the next call.
-        """
-        worked = False
-        effects = self._effects
-        while self._inbox or effects:
-            begun: list[Callable[[], object]] = []
-            try:
-                self._decode()
-                try:
-                    begun += map(_pop_first, (effects,))  # kept, whatever happens next
-                except IndexError:
-                    break
-                worked = True
-                begun[0]()
-                del begun[0]
-            except Exception:
-                raise  # done once more, it would fail again
-            except BaseException:  # an interrupt
-                if begun:  # to be done once more, which does no harm
-                    effects.appendleft(begun[0])
-                self._runtime.watcher.do(self.deliver)  # perhaps nobody waits here
-                raise
-            finally:
-                self._receiver.received()
-        return worked
-
-    def _decode(self) -> None:
-        # A thread that finds another one decoding need not wait: that one
-        # looks again after it has let go.
-        inbox, effects = self._inbox, self._effects
-        while inbox:
-            held: list[bool] = []
-            try:
-                # In one step: an interrupt between taking the lock and noting it
-                # would leave it taken for ever.
-                held += map(self._decoding.acquire, (False,))
-                if not held[0]:
-                    return
-                while True:
-                    if not inbox:
-                        break
-                    effect = self._effect_of(inbox[0])
-                    # No call between these: all of them happen, or none.
-                    if effect is not None:
-                        effects += [effect]
-                    del inbox[0]
-                    self.holder.arriving.clear()
-            finally:
-                if True in held:
-                    self._decoding.release()
-
-    def _effect_of(self, arrived: list[Any] | str) -> Callable[[], object] | None:
-        if isinstance(arrived, str):
-            return partial(self._lose, arrived)
-        self.bytes_received += len(arrived[0]) if len(arrived) == 1 else sum(map(len, arrived))
-        try:
-            return self._receiver.receive(arrived)
-        except Exception:  # noqa: BLE001  # one bad message must not lose the others
-            _log.exception("a message of %s could not be taken in", self.address)
-            return None
 
     def signals(self) -> bool:
         """Whether everything that has not been seen to makes one of `fds` readable."""
-        return self._moved and not (self._inbox or self._effects or self._unseen)
+        return self._moved and not (self.arrivals or self._unseen)
 
     # -- what the I/O thread asks ------------------------------------------------
 
     def is_busy(self) -> bool:
         """Whether the owner is sending one request after the other."""
-        return not self.closed and self._receiver.is_busy()
+        return not self.closed and self._attention.is_busy()
 
     def wants_reading(self) -> bool:
         """Whether the I/O thread has to read this channel."""
-        return not self.closed and self._receiver.unattended()
+        return not self.closed and self._attention.unattended()

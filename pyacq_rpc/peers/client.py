@@ -13,6 +13,7 @@ from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
 from ..wire.messages import URGENT
+from .attention import Attention
 from .batching import Batching
 from .conversation import Conversation
 from .future import Future
@@ -89,7 +90,12 @@ class RPCClient(Batching):
 
     def _converse(self) -> Conversation:
         return Conversation(
-            self._runtime, self._thread, self.address, self._codec, self.leave_thread
+            self._runtime,
+            self._thread,
+            self.address,
+            self._codec,
+            self.leave_thread,
+            Attention(self._runtime, self._thread),
         )
 
     def _connect(self) -> None:
@@ -234,7 +240,7 @@ class RPCClient(Batching):
         if sync != "async" and not self._in_watcher:
             return conversation.call(action, opts, reply, holding, timeout, self.reentrant, context)
         future = conversation.ask(action, opts, reply, self, holding, hooked)
-        conversation.arm()
+        conversation.attention.arm()
         if sync == "async":
             return future
         try:

@@ -1,15 +1,10 @@
-"""The requests of one client, their answers, and waiting for those.
-
-Who reads the socket. The thread that waits for an answer reads it itself, so
-that no other thread has to wake up first; when nobody waits, the I/O thread
-(`watcher.py`) reads what arrives, so that futures complete by themselves.
-"""
+"""The requests of one client, and their answers."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,8 +16,6 @@ from ..session.proxy import Lease
 from ..session.remote_errors import rebuild
 from ..session.stats import ClientStats
 from ..transport.addresses import host_of
-from ..transport.looking import Looking
-from ..transport.waiting import make_poll, wait_in_slices
 from ..wire.codecs import Codec
 from ..wire.messages import (
     Cancel,
@@ -36,6 +29,7 @@ from ..wire.messages import (
     make,
 )
 from ..wire.values import Undecodable
+from .attention import Attention
 from .channel import Channel
 from .exchange import CLAIM_GRACE, Outgoing, refuse, resolve
 from .future import Answerer, Future
@@ -48,7 +42,6 @@ from .unanswered import Unanswered, note_unanswered
 
 if TYPE_CHECKING:
     from .hooks import HookedCall
-    from .server import ServerCore
 
 __all__ = ["Conversation"]
 
@@ -69,6 +62,8 @@ class Conversation:
         How messages are written.
     ended : callable
         Called when the server is gone, or the client has closed.
+    attention : Attention
+        Takes in the answers, and waits for them.
 
     Attributes
     ----------
@@ -89,6 +84,7 @@ class Conversation:
         address: str,
         codec: Codec,
         ended: Callable[[], None],
+        attention: Attention,
     ) -> None:
         self.address = address
         self._host = host_of(address)
@@ -102,15 +98,10 @@ class Conversation:
         self._ended = ended
         self.ids = runtime.request_ids
         self._pending = PendingRequests()
-        self._waiting = 0
         self._calling = 0  # of the owner's calls, from before they are sent
-        self._armed = False
-        self._asked = 0  # what the owner does, and what the I/O thread has seen of it
-        self._seen = 0
-        self._polled: Sequence[int] = ()
-        self._poll: Callable[[float | None], Sequence[object]]
-        self._look: Looking
-        self.channel = Channel(runtime, address, codec, self)
+        self.attention = attention
+        self.channel = Channel(runtime, address, codec, self, attention)
+        attention.attend(self.channel, self._pending)
 
     def has_pending(self) -> bool:
         """Whether answers are to come."""
@@ -139,7 +130,7 @@ class Conversation:
             timed_out=pending.timed_out,
             leases=channel.holder.live_leases(),
             bytes_sent=channel.bytes_sent,
-            bytes_received=channel.bytes_received,
+            bytes_received=channel.arrivals.bytes,
             connected_since=self._since,
             road=None if self._since is None else channel.road(),
         )
@@ -180,7 +171,7 @@ class Conversation:
         try:
             frames = self.codec.encode(request, outgoing.refer)
             self._pending[request.id] = Pending(future, outgoing, holding)
-            self._asked += 1
+            self.attention.asked += 1
             self._send_soon(frames)
         except BaseException:
             if self.channel.sends == sends:
@@ -211,7 +202,7 @@ class Conversation:
         try:
             frames = self.codec.encode(request, refuse)
             self._pending[request.id] = sent
-            self._asked += 1
+            self.attention.asked += 1
             self.channel.send(frames)
         except BaseException:
             if self.channel.sends == sends:
@@ -227,11 +218,7 @@ class Conversation:
         sent.is_sent = True
         self._pending.sent += sent.count + sent.off
         self._pending.off += sent.off
-        self.arm()
-
-    def waits(self) -> int:
-        """How many waits of this thread for this server are within each other just now."""
-        return self._waiting
+        self.attention.arm()
 
     def _send_soon(self, frames: list[Any]) -> None:
         """Send what may wait a moment for more."""
@@ -263,7 +250,8 @@ class Conversation:
             self._pending[request_id] = pending
             self.channel.send(frames)
             self._pending.sent += 1
-            self.wait(pending.is_done, timeout, reentrant)  # after which a late answer is dropped
+            if not self.attention.wait(pending.is_done, timeout, reentrant):
+                raise self._too_late(timeout)  # from now on a late answer is dropped
         except BaseException as error:
             if self.channel.sends == sends:
                 self._take_back(request_id, outgoing)
@@ -291,7 +279,7 @@ class Conversation:
         self._pending[request.id] = Pending(future, nothing, None)
         self.channel.overtake(request)
         self._pending.sent += 1
-        self.arm()
+        self.attention.arm()
         return future
 
     def tell(
@@ -336,7 +324,7 @@ class Conversation:
             self._take_back(ping.id, outgoing)
             raise
         self._pending.sent += 1
-        self.arm()
+        self.attention.arm()
 
     def _take_back(self, request_id: int, outgoing: Outgoing) -> None:
         """A request was not sent."""
@@ -355,8 +343,7 @@ class Conversation:
         """End the wait for an answer that has not come in time; it is dropped if it comes."""
         pending = self._pending.get(request_id)
         if pending is not None and pending.future is not None:
-            self._pending.timed_out += 1
-            late = CallTimeout(self.describe_silence(timeout))
+            late = self._too_late(timeout)
             future, pending.future = pending.future, None
             with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
                 future.set_exception(late)
@@ -372,16 +359,6 @@ class Conversation:
         """Note with an interrupt that it has ended the wait for this request."""
         call = Unanswered(self.address, self.channel.server, request_id, self._pending, withdraw)
         note_unanswered(interrupt, call)
-
-    def arm(self, soon: bool = False) -> None:
-        """Have the I/O thread read the channel while nobody else does."""
-        if not self._armed:
-            self._armed = True  # before it looks
-            try:
-                self._runtime.watcher.poke(soon)
-            except BaseException:  # an interrupt: the next one has to do it
-                self._armed = False
-                raise
 
     # -- waiting -----------------------------------------------------------
 
@@ -401,73 +378,12 @@ class Conversation:
         CallTimeout
             If it is not done by then.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        thread, channel = self._thread, self.channel
-        left = timeout
-        self._waiting += 1
-        try:
-            self._runtime.waiting.add(self)
-            if not channel.signals():
-                channel.pump()
-            done = is_done()
-            while True:
-                if done:
-                    break
-                if left is not None and left <= 0:
-                    self._pending.timed_out += 1
-                    raise CallTimeout(self.describe_silence(timeout))
-                server = thread.server if reentrant else None
-                if server is None:
-                    self._wait_alone(left)
-                else:
-                    self._serve_meanwhile(server, left)
-                if thread.waker.woken:
-                    thread.waker.clear()
-                channel.pump()
-                done = is_done()
-                if deadline is not None and not done:
-                    left = deadline - time.monotonic()
-        finally:
-            self._waiting -= 1
-            if self._waiting:
-                thread.waker.wake()  # whoever waits further out: its answer may be here
-            else:
-                # Meanwhile the I/O thread has left this channel alone.
-                self._armed = False
-                self._asked += 2  # it will probably wait again
-                try:
-                    self._runtime.waiting.discard(self)
-                    if self._pending:
-                        self.arm(soon=True)
-                except BaseException:  # an interrupt: others still wait for their answers
-                    self._runtime.waiting.discard(self)
-                    self.arm()
-                    raise
+        if not self.attention.wait(is_done, timeout, reentrant):
+            raise self._too_late(timeout)
 
-    def _serve_meanwhile(self, server: ServerCore, timeout: float | None) -> None:
-        """Have the server of this thread take a turn, or wait for it as well."""
-        server.doing.waits += 1
-        try:
-            if not server.serve_ready():
-                fds = [*self.channel.fds, self._thread.waker.fd]
-                server.wait_for(fds, server.timers.due_in(timeout))
-        finally:
-            server.doing.waits -= 1
-        server.doing.check()
-
-    def _wait_alone(self, timeout: float | None) -> None:
-        """Wait for the channel, or to be woken."""
-        fds = self.channel.fds
-        if fds is not self._polled:
-            self._poll = make_poll([*fds, self._thread.waker.fd])
-            self._look = Looking(self._poll)
-            self._polled = fds
-        # Looking keeps the interpreter from other threads: from a server in this
-        # process, which needs it to answer, and from others that wait.
-        if len(self._runtime.waiting) < 2 and not self.channel.in_process:
-            self._look(timeout)
-        else:
-            wait_in_slices(self._poll, timeout)
+    def _too_late(self, timeout: float | None) -> CallTimeout:
+        self._pending.timed_out += 1
+        return CallTimeout(self.describe_silence(timeout))
 
     def describe_silence(self, timeout: float | None) -> str:
         """Say what is known about an answer that did not come in time."""
@@ -481,7 +397,7 @@ class Conversation:
             " was asked for goes on there; to wait longer, give a _timeout"
         )
 
-    # -- receiving: see `channel.Receiver` ---------------------------------
+    # -- receiving: see `arrivals.Receiver` ---------------------------------
 
     def receive(self, frames: list[Any]) -> Callable[[], object] | None:
         """Decode one message, and return what has to be done about it.
@@ -515,28 +431,6 @@ class Conversation:
             _log.error("%s: a server does not send %s", self.address, type(message).__name__)
         return None
 
-    def received(self) -> None:
-        """Something was done: if the owner waits, it has to look again."""
-        if self._waiting and not self._thread.is_current():
-            self._thread.waker.wake()
-
-    def is_busy(self) -> bool:
-        """Whether the owner has sent several requests, or waited, since this was last asked."""
-        if not self._armed or self._waiting:
-            return False
-        asked, self._seen = self._asked - self._seen, self._asked
-        return asked > 1
-
-    def unattended(self) -> bool:
-        """Whether answers are to come and nobody waits for them here."""
-        if not self._armed or self._waiting:
-            return False
-        if not self._pending:
-            self._armed = False
-            # A request that was sent just now has found itself armed.
-            self._armed = bool(self._pending)
-        return self._armed
-
     def losing(self, along: list[Channel]) -> None:
         """The server is gone; add what is lost along with this connection."""
         if self.server_id is not None:
@@ -559,7 +453,7 @@ class Conversation:
         if isinstance(name, str) and name:
             self._link.name = name
             self.channel.server = self._link.describe()
-        self.channel.limits = _limits_of(welcome.info.get("limits"))
+        self.channel.sizes.limits = _limits_of(welcome.info.get("limits"))
         path, token = welcome.info.get("path"), welcome.info.get("token")
         if isinstance(path, str) and isinstance(token, str):
             self.channel.move(path, token)
@@ -612,8 +506,7 @@ class Conversation:
         self._ended()
         self._pending.fail_all(error)
         self._pending.handed.end(partial(self._runtime.watcher.do, delay=CLAIM_GRACE))
-        if self._waiting:
-            self._thread.waker.wake()
+        self.attention.wake()
 
 
 def _limits_of(told: object) -> Limits | None:

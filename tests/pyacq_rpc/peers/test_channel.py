@@ -13,8 +13,8 @@ from conftest import eventually, settled
 
 from pyacq_rpc import AuthenticationError, Future, RPCClient
 from pyacq_rpc.peers import channel, conversation
+from pyacq_rpc.peers.attention import Attention
 from pyacq_rpc.peers.channel import Channel
-from pyacq_rpc.peers.conversation import Conversation
 from pyacq_rpc.peers.links import Links
 from pyacq_rpc.peers.listener import Listener
 from pyacq_rpc.peers.runtime import Runtime, current
@@ -59,7 +59,7 @@ def test_who_waits_hears_of_what_the_io_thread_has_read_on_the_way(server, monke
         pytest.skip("there is one road only")
     is_moving, has_moved = threading.Event(), threading.Event()
     send, move = Listener.send, Listener.move
-    attend, wait_alone = Runtime.attend, Conversation._wait_alone
+    attend, wait_alone = Runtime.attend, Attention._wait_alone
     sent = []
 
     def send_late(listener, connection, frames):
@@ -78,18 +78,18 @@ def test_who_waits_hears_of_what_the_io_thread_has_read_on_the_way(server, monke
             assert has_moved.wait(10)  # so that the server has said everything
             assert client.channel._socket.poll(10_000)
 
-    def wait_late(conversation, timeout):
-        if conversation.server_id is not None:
+    def wait_late(attention, timeout):
+        if client.server_id is not None:
             assert eventually(lambda: client.channel._stream is not None)
             with client.channel._lock:
                 pass  # the I/O thread has read it
-        wait_alone(conversation, timeout)
+        wait_alone(attention, timeout)
 
     monkeypatch.setattr(channel, "MOVING", 0.0)
     monkeypatch.setattr(Listener, "send", send_late)
     monkeypatch.setattr(Listener, "move", move_late)
     monkeypatch.setattr(Runtime, "attend", attend_late)
-    monkeypatch.setattr(Conversation, "_wait_alone", wait_late)
+    monkeypatch.setattr(Attention, "_wait_alone", wait_late)
     client = RPCClient(server.address)
     begin = time.monotonic()
     assert client.ping(timeout=25) == "pong"
@@ -112,7 +112,7 @@ def test_who_waits_where_nothing_comes_any_more_is_told(moving, monkeypatch):
     in_time = []
 
     def go_on():
-        assert eventually(lambda: moving.client._conversation._waiting)
+        assert eventually(lambda: moving.client._conversation.attention.waits())
         see_to_it.set()
         in_time.append(eventually(moving.future.done, 5.0))
 
@@ -202,7 +202,7 @@ def test_nothing_is_delivered_before_its_receiver_is_ready(server, monkeypatch, 
     class Slow(Channel):
         def __init__(self, *args):
             super().__init__(*args)
-            eventually(lambda: self.pump() and self.bytes_received, 0.3)
+            eventually(lambda: self.pump() and self.arrivals.bytes, 0.3)
 
     monkeypatch.setattr(conversation, "Channel", Slow)
     client = RPCClient(server.address)

@@ -136,7 +136,7 @@ def test_a_signal_that_ends_no_system_call_ends_the_wait(client, thing, server):
     found = []
 
     def interrupt():
-        assert eventually(lambda: client._conversation._waiting)
+        assert eventually(lambda: client._conversation.attention.waits())
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # Python's handler runs elsewhere
         found.append(ended.wait(10))
         server["thing"].gate.set()
@@ -177,7 +177,7 @@ def gate(server, client, thing):
             return self.future
 
         def open(self):
-            eventually(lambda: client._conversation._waiting or ended.is_set())
+            eventually(lambda: client._conversation.attention.waits() or ended.is_set())
             real.set()
 
         def __exit__(self, *args):
@@ -190,7 +190,7 @@ def gate(server, client, thing):
 
 def is_good(client):
     """Whether nothing is left of what was interrupted, and the client goes on."""
-    assert not client._conversation._waiting
+    assert not client._conversation.attention.waits()
     assert not current().waiting
     assert client.ping() == "pong"
     assert eventually(lambda: not client.has_pending())
@@ -265,8 +265,8 @@ class TestEverywhere:
             asked = [clients[0]["thing"].wait(_sync="async")]
             assert eventually(lambda: server.status()["doing"] == "thing.wait")
             asked += [each.ping(sync="async") for each in clients]
-            clients[0].channel._inbox.append("has died")  # as has been found out
-            everywhere.run(clients[0].channel.deliver)
+            clients[0].channel.arrivals.inbox.append("has died")  # as has been found out
+            everywhere.run(clients[0].channel.arrivals.deliver)
             assert all(map(is_disconnected, asked)), everywhere.place
             assert all(eventually(each.closed) for each in clients), everywhere.place
             assert not caplog.records, everywhere.place  # of what is used though it is closed

@@ -22,7 +22,7 @@ def test_a_client_that_comes_as_soon_as_it_listens_is_served(monkeypatch):
     def listen_and_see_it_connect(socket, address):
         listen(socket, address)
         clients.append(RPCClient(endpoint(socket)))
-        assert eventually(lambda: clients[0].channel._connected)
+        assert eventually(lambda: clients[0].channel.connected())
 
     monkeypatch.setattr(listener, "listen", listen_and_see_it_connect)
     server = RPCServer()

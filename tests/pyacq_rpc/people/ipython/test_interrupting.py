@@ -31,7 +31,7 @@ def press(worker):
         def wait_and_press():
             worker.client.ping(timeout=30)  # before it is busy
             connected.set()
-            if eventually(lambda: is_time() and conversation._waiting, 30):
+            if eventually(lambda: is_time() and conversation.attention.waits(), 30):
                 signal.pthread_kill(main, signal.SIGINT)
 
         threads.append(threading.Thread(target=wait_and_press))

@@ -117,4 +117,5 @@ class _Turns:
                 count=max(1, work.count // 10) if warm_up else work.count,
                 timed=work.timed,
                 seconds=self._phase.seconds,
+                settling=self._phase.settling,
             )

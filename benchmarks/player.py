@@ -124,7 +124,13 @@ def start(name: str, folder: str) -> Iterator[Player]:
 
 
 def take_turn(
-    contender: object, method: str, arguments: list[Any], count: int, timed: str, seconds: float
+    contender: object,
+    method: str,
+    arguments: list[Any],
+    count: int,
+    timed: str,
+    seconds: float,
+    settling: float = 0.0,
 ) -> dict[str, float]:
     """Let a contender do a work, and measure it.
 
@@ -142,6 +148,8 @@ def take_turn(
         that does all `count`, for each of them; or what the method returns.
     seconds : float
         After which not to begin another of the single calls.
+    settling : float
+        Seconds before, for which the single calls do not count.
     """
     function: Callable[..., Any] = getattr(contender, method)
     if timed == "itself":
@@ -152,6 +160,9 @@ def take_turn(
         function(count, *arguments)
         return {"": (time.perf_counter() - begin) / count}
     for _ in range(min(_WARM_UP, count // 5)):
+        function(*arguments)
+    end = time.perf_counter() + settling
+    while time.perf_counter() < end:
         function(*arguments)
     times = []
     end = time.perf_counter() + seconds

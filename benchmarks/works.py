@@ -52,6 +52,8 @@ class Phase:
         How many turns each contender has at each of them.
     seconds : float
         After which a turn of single calls ends, however many there were.
+    settling : float
+        Seconds at the begin of a turn whose single calls do not count.
     patience : float
         Seconds for all turns of one contender at one work: one that needs
         more has fewer turns, but two at least.
@@ -66,6 +68,7 @@ class Phase:
     works: list[Work]
     rounds: int
     seconds: float = 1.0
+    settling: float = 0.0
     patience: float = 12.0
     warm: bool = True
     fresh: bool = False
@@ -74,8 +77,12 @@ class Phase:
 
 _CALLS = [Work("call", "call", 200), Work("bound", "bound", 200)]
 
+_SETTLING = 0.03
+"""Seconds until a machine that was idle is awake: Linux notices after a few of its ticks only that
+two processes, which call each other, share one core while another one sleeps."""
+
 PHASES = [
-    Phase([*_CALLS, Work("inproc", "inproc", 200)], rounds=40, seconds=0.05),
+    Phase([*_CALLS, Work("inproc", "inproc", 200)], rounds=40, seconds=0.05, settling=_SETTLING),
     Phase(
         [
             Work("async", "pipeline", 10_000, "all"),
@@ -123,6 +130,7 @@ BUSY = Phase(
     [dataclasses.replace(work, name=f"busy {work.name}") for work in _CALLS],
     rounds=40,
     seconds=0.05,
+    settling=_SETTLING,
     busy=True,
 )
 """What is measured once more on a busy machine, if asked for."""

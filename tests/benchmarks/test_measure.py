@@ -89,6 +89,17 @@ def test_the_median_of_single_calls_is_found_within_the_time():
     assert time.monotonic() - begin < 20
 
 
+def test_what_it_takes_until_the_machine_is_awake_does_not_count():
+    class Waking:
+        calls = 0
+
+        def call(self) -> None:
+            self.calls += 1
+            time.sleep(0.1 if self.calls <= 4 else 0.0)
+
+    assert player.take_turn(Waking(), "call", [], 5, "each", 20.0, settling=0.25)[""] < 0.1
+
+
 def test_a_player_answers_and_survives_a_failure(tmp_path):
     turn = {"arguments": [], "count": 2, "timed": "each", "seconds": 1.0}
     with player.start(RAW, str(tmp_path)) as one:

@@ -53,7 +53,7 @@ class Phase:
     seconds : float
         After which a turn of single calls ends, however many there were.
     settling : float
-        Seconds at the begin of a turn whose single calls do not count.
+        Seconds at the beginning of a turn whose single calls do not count.
     patience : float
         Seconds for all turns of one contender at one work: one that needs
         more has fewer turns, but two at least.
@@ -78,8 +78,8 @@ class Phase:
 _CALLS = [Work("call", "call", 200), Work("bound", "bound", 200)]
 
 _SETTLING = 0.03
-"""Seconds until a machine that was idle is awake: Linux notices after a few of its ticks only that
-two processes, which call each other, share one core while another one sleeps."""
+"""Seconds until a machine that was idle is awake. Two processes that call each other may share a
+core while another one sleeps; Linux needs a few of its ticks to see that."""
 
 PHASES = [
     Phase([*_CALLS, Work("inproc", "inproc", 200)], rounds=40, seconds=0.05, settling=_SETTLING),

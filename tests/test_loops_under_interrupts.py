@@ -24,18 +24,27 @@ def unsafe(node: ast.AST, is_guarded: bool = False) -> Iterator[int]:
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST):
                 continue
-            is_within = is_guarded or (name == "body" and _concerns_interrupts(node))
+            is_within = is_guarded or name in _guarded_parts(node)
             if is_within and _goes_back_on_a_condition(child):
                 yield child.lineno
             is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             yield from unsafe(child, is_within and not is_function)
 
 
-def _concerns_interrupts(node: ast.AST) -> bool:
+def _guarded_parts(node: ast.AST) -> tuple[str, ...]:
+    """Return the parts of a statement of which an interrupt may not leave without a word."""
     if isinstance(node, ast.Try):
-        caught = {ast.unparse(handler.type) for handler in node.handlers if handler.type}
-        return bool(node.finalbody or caught & {"BaseException", "KeyboardInterrupt"})
-    return isinstance(node, (ast.With, ast.AsyncWith))
+        if node.finalbody:
+            return ("body", "handlers", "orelse")
+        return ("body",) if any(map(_catches_interrupts, node.handlers)) else ()
+    return ("body",) if isinstance(node, (ast.With, ast.AsyncWith)) else ()
+
+
+def _catches_interrupts(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return bool({"BaseException", "KeyboardInterrupt"} & {ast.unparse(kind) for kind in kinds})
 
 
 def _goes_back_on_a_condition(node: ast.AST) -> bool:
@@ -54,6 +63,8 @@ def _ends_in_a_condition(block: list[ast.stmt]) -> bool:
         branches = [last.body, last.orelse]
     elif isinstance(last, ast.Try):
         branches = [branch for branch in (last.orelse, last.finalbody) if branch]
+    elif isinstance(last, (ast.For, ast.AsyncFor, ast.While)):
+        branches = [last.orelse] if last.orelse else []
     else:
         return isinstance(last, (ast.Assert, ast.Match))
     return not all(branches) or any(map(_ends_in_a_condition, branches))
@@ -85,7 +96,12 @@ def test_there_are_none(folder):
         ("with a:\n  for b in c:\n    if b: d()\n    elif c: e()", [2]),
         ("with a:\n  for b in c:\n    try: b()\n    finally:\n      if c: d()", [2]),
         ("with a:\n  for b in c:\n    if b: continue\n    d()", []),
+        ("with a:\n  for b in c:\n    for d in b: e()\n    else:\n      if c: d()", [2]),
         ("with a:\n  d = [b for b in c if b]", [2]),
+        ("try:\n  while a: b()\nexcept: c()", [2]),
+        ("try:\n  while a: b()\nexcept (ValueError, KeyboardInterrupt): c()", [2]),
+        ("try: a()\nexcept ValueError:\n  while b: c()\nfinally: d()", [3]),
+        ("try: a()\nexcept ValueError: b()\nelse:\n  while b: c()\nfinally: d()", [4]),
         ("with a:\n  d = [b or c for b in c]", []),
         ("with a:\n  d = any(b for b in c if b)", []),
     ],

@@ -26,7 +26,7 @@ from .loop_reader import LoopReader
 if TYPE_CHECKING:
     from ..peers.hooks import HookedCall
 
-__all__ = ["LoopClient", "LoopConversation"]
+__all__ = ["LoopAttention", "LoopClient", "LoopConversation"]
 
 _INSTEAD = {
     "__next__": "async for item in proxy, or await anext(aiter(proxy))",
@@ -41,6 +41,13 @@ class LoopAttention(Attention):
     """Has the event loop take in the answers, not the I/O thread.
 
     Where the event loop cannot do that, or does not any more, the I/O thread does.
+
+    Attributes
+    ----------
+    reader : LoopReader or None
+        Has the event loop read, where it can.
+    has_left : bool
+        Whether the event loop is to do nothing more here.
     """
 
     def __init__(self, runtime: Runtime, thread: ThreadState) -> None:

@@ -49,7 +49,7 @@ class Receiver(Protocol):
 
 
 class Arrivals:
-    """The messages of one server, of which its channel reads one after the other.
+    """The messages that a channel has read, in their order, and what they bring about.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ class Attention:
         else:
             wait_in_slices(self._poll, timeout)
 
-    # -- by the I/O thread, or whoever reads -----------------------------------
+    # -- the I/O thread ----------------------------------------------------------
 
     def arm(self, soon: bool = False) -> None:
         """Have the I/O thread read the channel while nobody else does."""
@@ -152,7 +152,7 @@ class Attention:
                 raise
 
     def disarm(self) -> None:
-        """Forget that the I/O thread was told to: it may have left it to somebody else."""
+        """Forget that the I/O thread was told: it may have left the reading to somebody else."""
         self._armed = False
 
     def received(self) -> None:

@@ -69,7 +69,7 @@ class Channel:
     Attributes
     ----------
     arrivals : Arrivals
-        What has come of the server.
+        What has come from the server.
     name : PeerName
         What this process calls itself towards the server.
     peer : str
@@ -137,7 +137,7 @@ class Channel:
         runtime.half_made.add(self)
         try:
             self._monitor = Monitor(self._socket)
-            self._reach = Reach(self._monitor, self.in_process, self.sizes)
+            self._reach = Reach(self._monitor, self.in_process)
             connect(self._socket, address)
             self._frames = FrameSocket(self._socket)
             self._socket_fd = int(self._socket.fd)
@@ -367,7 +367,7 @@ class Channel:
             lost = self._reach.look()
         self.arrivals.deliver()
         if lost is not None:
-            self.lose(lost)
+            self.lose(lost or self.sizes.why_died())
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.

@@ -69,6 +69,8 @@ class Conversation:
     ----------
     channel : Channel
         The connection.
+    attention : Attention
+        The same.
     codec : Codec
         How messages are written.
     ids : iterator

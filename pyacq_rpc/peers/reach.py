@@ -7,7 +7,6 @@ import collections
 import zmq
 
 from ..transport.monitor import Monitor
-from .sizes import SizeCheck
 
 __all__ = ["Reach"]
 
@@ -24,25 +23,25 @@ class Reach:
         Of its socket.
     connected : bool
         Whether there is somebody in any case: within a process.
-    sizes : SizeCheck
-        Of the messages that were sent.
 
     Attributes
     ----------
     connected : bool
         Whether somebody has been reached.
     refused : bool
-        Whether that was not to be, for a reason that is known.
+        Whether the connection was refused, for a reason that is known.
     """
 
-    def __init__(self, monitor: Monitor, connected: bool, sizes: SizeCheck) -> None:
+    def __init__(self, monitor: Monitor, connected: bool) -> None:
         self.connected = connected
         self.refused = False
         self._monitor = monitor
-        self._sizes = sizes
 
     def look(self) -> str | None:
-        """Return what has become of the server, as the end of a sentence, if it is lost."""
+        """Return what has become of the server, as the end of a sentence, if it is lost.
+
+        That is empty if nothing more is known.
+        """
         failures = self._monitor.failures
         lost, was_connected = False, self.connected
         broken = failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
@@ -57,7 +56,7 @@ class Reach:
         if was_connected and failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL] > broken:
             # libzmq reads no more then, but ends the connection only seconds later.
             return "is out of reach: what it has sent was changed on the way"
-        return self._sizes.why_died() if lost else None
+        return "" if lost else None
 
 
 def _why_refused(failures: collections.Counter[int]) -> str | None:

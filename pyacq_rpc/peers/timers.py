@@ -129,7 +129,7 @@ class Timers:
         timer = self.start(run, delay, {})
 
     def due_in(self, at_most: float | None = None) -> float | None:
-        """Seconds until the next call is due; `at_most` if that is later, or there is none."""
+        """Seconds until the next call is due, but not more than `at_most`; that if none is due."""
         with self._lock:
             if self._running or not self.heap:
                 return at_most

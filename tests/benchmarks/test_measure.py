@@ -71,6 +71,14 @@ def test_who_does_not_start_is_left_out(turns):
     assert failures == {("broken", "anything"): "it has ended"}
 
 
+def test_a_turn_is_told_how_long_it_takes(turns, monkeypatch):
+    phase = Phase([Work("call", "call")], rounds=1, seconds=0.25, settling=0.125, warm=False)
+    told = {}
+    monkeypatch.setattr(Pretender, "play", lambda one, **turn: told.update(turn) or {"": 1.0})
+    measure.measure([phase], ["a"], "")
+    assert (told["seconds"], told["settling"]) == (0.25, 0.125)
+
+
 def test_who_takes_too_long_has_two_turns(turns):
     phases = [Phase([Work("call", "call")], rounds=5, warm=False, patience=0.75)]
     results, _ = measure.measure(phases, ["slow", "quick"], "")

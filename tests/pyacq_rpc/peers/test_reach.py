@@ -7,7 +7,6 @@ import pytest
 import zmq
 
 from pyacq_rpc.peers.reach import Reach
-from pyacq_rpc.peers.sizes import SizeCheck
 
 
 class Monitor:
@@ -29,7 +28,7 @@ class Monitor:
 @pytest.fixture
 def sight():
     monitor = Monitor()
-    reach = Reach(monitor, False, SizeCheck())
+    reach = Reach(monitor, False)
 
     def look(*events):
         monitor.coming += events
@@ -51,12 +50,12 @@ def test_what_ends_before_it_has_begun_is_tried_again(sight):
 
 def test_lost(sight):
     assert sight.look(True) is None
-    assert sight.look(False) == "has died"
+    assert sight.look(False) == ""
     assert not sight.reach.refused
 
 
 def test_within_a_process_somebody_is_there_at_once():
-    reach = Reach(Monitor(), True, SizeCheck())
+    reach = Reach(Monitor(), True)
     assert reach.connected
     assert reach.look() is None
 

@@ -15,6 +15,7 @@ LIMITS = Limits(message=100_000, frames=4)
         ([b"x" * 100_000, b"y"], "has 100001 bytes, and the server takes and sends 100000"),
         ([b"", b"", b"", b"", b""], "has 5 frames, and the server takes and sends 4"),
         ([b"x", memoryview(bytes(99_999)).cast("B", (3, 33_333))], ""),
+        ([b"xy", memoryview(bytes(99_999)).cast("B", (3, 33_333))], "has 100001 bytes"),
     ],
 )
 def test_too_large(frames, excess):

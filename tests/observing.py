@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyacq_rpc import CallInfo, ClientStats
+from pyacq_rpc import CallInfo
+from pyacq_rpc.peers.conversation import Conversation
 
 
 class Recorder:
@@ -39,6 +40,7 @@ class Recorder:
         return [(call.about, type(error).__name__) for call, error in self.ended if error]
 
 
-def adds_up(stats: ClientStats) -> bool:
-    """Whether each call that was sent has come to one end, or has none yet."""
-    return stats.sent == stats.answered + stats.failed + stats.off + stats.in_flight
+def adds_up(conversation: Conversation) -> bool:
+    """Whether what is said to be in flight is what has no answer yet."""
+    entries = [*conversation._pending.values()]
+    return conversation.stats().in_flight == sum(entry.count for entry in entries)

@@ -123,12 +123,14 @@ class Conversation:
     def stats(self) -> ClientStats:
         """Return what was counted; see `RPCClient.stats`."""
         pending, channel = self._pending, self.channel
+        # At one time: no call between these, either.
+        sent, answered, failed, off = pending.sent, pending.answered, pending.failed, pending.off
         return ClientStats(
-            sent=pending.sent,
-            answered=pending.answered,
-            failed=pending.failed,
-            off=pending.off,
-            in_flight=sum(entry.count for entry in list(pending.values())),
+            sent=sent,
+            answered=answered,
+            failed=failed,
+            off=off,
+            in_flight=sent - answered - failed - off,
             timed_out=pending.timed_out,
             leases=channel.holder.live_leases(),
             bytes_sent=channel.bytes_sent,
@@ -172,14 +174,13 @@ class Conversation:
         sends = self.channel.sends
         try:
             frames = self.codec.encode(request, outgoing.refer)
-            self._pending[request.id] = Pending(future, outgoing, holding)
+            self._pending.begin(request.id, Pending(future, outgoing, holding))
             self.attention.asked += 1
             self._send_soon(frames)
         except BaseException:
             if self.channel.sends == sends:
                 self._take_back(request.id, outgoing)
             raise
-        self._pending.sent += 1
         return future
 
     def new_outgoing(self) -> Outgoing:
@@ -203,12 +204,12 @@ class Conversation:
         sends = self.channel.sends
         try:
             frames = self.codec.encode(request, refuse)
-            self._pending[request.id] = sent
+            self._pending.begin(request.id, sent)
             self.attention.asked += 1
             self.channel.send(frames)
         except BaseException:
             if self.channel.sends == sends:
-                self._pending.pop(request.id, None)
+                self._pending.take_back(request.id)
             else:
                 self._note_batch(sent)
                 self.abandon(request.id)
@@ -218,8 +219,7 @@ class Conversation:
 
     def _note_batch(self, sent: SentBatch) -> None:
         sent.is_sent = True
-        self._pending.sent += sent.count + sent.off
-        self._pending.off += sent.off
+        self._pending.note_off(sent.off)
         self.attention.arm()
 
     def _send_soon(self, frames: list[Any]) -> None:
@@ -249,9 +249,8 @@ class Conversation:
         self._calling += 1
         try:
             frames = self.codec.encode(request, outgoing.refer)
-            self._pending[request_id] = pending
+            self._pending.begin(request_id, pending)
             self.channel.send(frames)
-            self._pending.sent += 1
             if not self.attention.wait(pending.is_done, timeout, reentrant):
                 raise self._too_late(timeout)  # from now on a late answer is dropped
         except BaseException as error:
@@ -278,9 +277,8 @@ class Conversation:
         request = Request(next(self.ids), action, "auto", options or {})
         future: Future[Any] = Future(answerer, request.id)
         nothing = Outgoing(self._runtime, self._thread, None, None, None)
-        self._pending[request.id] = Pending(future, nothing, None)
+        self._pending.begin(request.id, Pending(future, nothing, None))
         self.channel.overtake(request)
-        self._pending.sent += 1
         self.attention.arm()
         return future
 
@@ -306,8 +304,7 @@ class Conversation:
         self._note_told(outgoing, holding)
 
     def _note_told(self, outgoing: Outgoing, holding: Lease | None) -> None:
-        self._pending.sent += 1
-        self._pending.off += 1
+        self._pending.note_off(1)
         foreign = holding is not None and holding.home is not self.channel.holder
         if outgoing.leases or outgoing.grants or foreign:
             self._hold_until_arrived(outgoing, holding)
@@ -319,18 +316,17 @@ class Conversation:
         it has had that request too.
         """
         ping = Request(next(self.ids), "ping", "ack", {})
-        self._pending[ping.id] = Pending(None, outgoing, holding)
+        self._pending.begin(ping.id, Pending(None, outgoing, holding))
         try:
             self.channel.send(self.codec.encode(ping, refuse))
         except ServerDisconnected:
             self._take_back(ping.id, outgoing)
             raise
-        self._pending.sent += 1
         self.attention.arm()
 
     def _take_back(self, request_id: int, outgoing: Outgoing) -> None:
         """A request was not sent."""
-        self._pending.pop(request_id, None)
+        self._pending.take_back(request_id)
         outgoing.undo()
 
     def note_timeout(self) -> None:

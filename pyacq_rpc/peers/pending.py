@@ -104,6 +104,25 @@ class PendingRequests(dict[int, Pending]):
         self.off = 0
         self.timed_out = 0
 
+    def begin(self, request_id: int, pending: Pending) -> None:
+        """Add a request that is about to be sent, and count it."""
+        # No call between these, as wherever an entry and a count change: whoever looks at both
+        # finds what adds up.
+        self[request_id] = pending
+        self.sent += pending.count
+
+    def take_back(self, request_id: int) -> None:
+        """Forget a request that was not sent after all."""
+        pending = self.get(request_id)
+        if pending is not None and request_id in self:
+            del self[request_id]
+            self.sent -= pending.count
+
+    def note_off(self, count: int) -> None:
+        """Count requests that were sent, and want no answer."""
+        self.sent += count
+        self.off += count
+
     def abandon(self, request_id: int) -> bool:
         """Nobody waits for this one any more; whether it is still on its way."""
         pending = self.get(request_id)
@@ -116,13 +135,13 @@ class PendingRequests(dict[int, Pending]):
         self, request_id: int, pending: Pending, value: Any, error: Exception | None
     ) -> None:
         """End a request with its answer; once more, if that was interrupted."""
+        failed = 0 if error is None else pending.count
+        if pending.is_batch and error is None:
+            failed = pending.failed_among(value)
         if request_id in self:
-            failed = 0 if error is None else pending.count
-            if pending.is_batch and error is None:
-                failed = pending.failed_among(value)
+            del self[request_id]
             self.answered += pending.count - failed
             self.failed += failed
-            self.pop(request_id, None)
         # The claims that went ahead of it have been seen to.
         lease = pending.holding
         if lease is not None and lease.token:

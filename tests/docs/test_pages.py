@@ -79,6 +79,7 @@ every_page = pytest.mark.parametrize(
 
 @pytest.mark.timeout(60)
 @every_page
+@pytest.mark.usefixtures("runtime_directory")  # they look for servers by their names
 def test_the_snippets_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -79,7 +79,7 @@ class TestOutgoing:
             for name in ("bytes_sent", "bytes_received"):
                 assert 100_000 < getattr(stats, name) - getattr(before, name) < 105_000
             assert stats.timed_out - before.timed_out == 1
-            assert adds_up(stats)
+            assert adds_up(client._client._conversation)
             over_there = await client.server_stats(10)
             assert over_there.in_flight == 1
             assert await client.keys() == ["thing"]

@@ -27,7 +27,7 @@ from . import stdout
 __all__ = ["Failed", "Player", "start"]
 
 _WARM_UP = 5
-"""Calls at the begin of a turn that do not count: the machine has to wake up."""
+"""Calls at the beginning of a turn that never count; see `works.Phase.settling` for more."""
 
 _PATIENCE = 120
 """Seconds after which a turn is given up, and its player with it."""

@@ -84,12 +84,14 @@ class ServerEnd:
 
     def _streams_are_out(self) -> bool:
         with self._listener.lock:
-            are_out = [_is_out(stream) for stream in self._streams]  # all, whatever the first says
-        return all(are_out)
+            ended = [
+                _end_if_out(stream) for stream in self._streams
+            ]  # each, whatever the first says
+        return all(ended)
 
 
-def _is_out(stream: Stream) -> bool:
-    """Send what is left, and end the stream behind it; whether that has been done."""
+def _end_if_out(stream: Stream) -> bool:
+    """Send what is left, and end the stream if that is all out; whether it has ended."""
     if not stream.closed and stream.flush():
         stream.close()
     return stream.closed

@@ -123,7 +123,7 @@ class Conversation:
     def stats(self) -> ClientStats:
         """Return what was counted; see `RPCClient.stats`."""
         pending, channel = self._pending, self.channel
-        # At one time: no call between these, either.
+        # No call between these, so that they are those of one time.
         sent, answered, failed, off = pending.sent, pending.answered, pending.failed, pending.off
         return ClientStats(
             sent=sent,
@@ -361,20 +361,12 @@ class Conversation:
     # -- waiting -----------------------------------------------------------
 
     def wait(self, is_done: Callable[[], bool], timeout: float | None, reentrant: bool) -> None:
-        """Take in messages until that is so; in the client's own thread.
-
-        Parameters
-        ----------
-        is_done : callable
-        timeout : float or None
-            In seconds; None waits for ever.
-        reentrant : bool
-            Whether the server of this thread goes on serving meanwhile.
+        """Take in messages until that is so; see `Attention.wait`.
 
         Raises
         ------
         CallTimeout
-            If it is not done by then.
+            If it is not so in time.
         """
         if not self.attention.wait(is_done, timeout, reentrant):
             raise self._too_late(timeout)

@@ -98,11 +98,12 @@ def _show_live(watches: Watches, interval: float) -> None:
     with Keys() as keys, Live(screen=True, auto_refresh=False) as live:
         while True:
             live.update(_picture(watches.current(), interval), refresh=True)
-            if _is_ended(keys, min(interval, 1.0)):
+            if _is_left(keys, min(interval, 1.0)):
                 return
 
 
-def _is_ended(keys: Keys, within: float) -> bool:
+def _is_left(keys: Keys, within: float) -> bool:
+    """Wait for so many seconds; whether it was to end meanwhile."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         if "q" in keys.pressed():

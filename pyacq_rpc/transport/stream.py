@@ -2,24 +2,14 @@
 
 What libzmq does in a thread of its own, for which both sides have to wait, a
 message between two processes of one host does not need.
-
-Each message begins with four bytes, little-endian: the length of its only
-frame, which follows. With the highest bit set they are a number of frames
-instead; then comes the length of each in eight bytes, then the frames. A frame
-whose length has its highest bit set lies in a shared segment instead: the next
-15 bits are the segment's number, and its descriptor comes with the message. A
-number of frames of zero says that the segment is free again whose number
-follows in four bytes.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import mmap
 import os
 import socket
-import struct
 import time
 from array import array
 from collections.abc import Callable
@@ -28,28 +18,28 @@ from typing import Any
 
 from ..late_logging import getLogger
 from ..limits import Limits
-from .segments import MAX_OUT, SHARED_FROM, Mapping, SegmentPool, map_segment
+from .framing import (
+    HEAD,
+    READ,
+    LargeMessage,
+    Parsed,
+    descriptors_of,
+    head_at,
+    mappings_of,
+    pack_free,
+    pack_several,
+    shared_length,
+)
+from .segments import MAX_OUT, SHARED_FROM, SegmentPool
 from .segments import is_available as _can_share
 
 __all__ = ["Stream"]
 
 _log = getLogger(__name__)
 
-_READ = 64 * 1024
-"""Bytes to read at once. A message that does not fit is read into a buffer of its own."""
-
 _ANY = Limits(message=1 << 36, unsent=1 << 62)
 """What a message may be where nobody says less."""
 
-_SEVERAL = 1 << 31
-_HEAD = struct.Struct("<I")
-_head_at = _HEAD.unpack_from
-_LENGTH = struct.Struct("<Q")
-_FREE = struct.Struct("<II")
-
-_SHARED = 1 << 63
-_NUMBER_AT = 48
-_SIZE_MASK = (1 << _NUMBER_AT) - 1
 _MAX_DESCRIPTORS = 16
 """Descriptors that may come with one message."""
 
@@ -120,7 +110,7 @@ class Stream:
         self._got: list[Any] = []  # what it gave, until that is noted
         self._rest = b""  # the beginning of a message
         self._fds: list[int] = []  # and descriptors that belong to it
-        self._large: _Large | None = None
+        self._large: LargeMessage | None = None
         self._pool = SegmentPool(limits.unsent)
         self._freed: collections.deque[int] = collections.deque()
         self._held: set[int] = set()  # segments of the other side that are in use here
@@ -140,7 +130,7 @@ class Stream:
         """
         if len(frames) == 1 and not (self._out or self._freed):
             # What there is most of, in one step.
-            data = _HEAD.pack(len(frames[0])) + frames[0]
+            data = HEAD.pack(len(frames[0])) + frames[0]
             out, sent = self._out, self._sent
             self.flushed = time.monotonic()
             self.taken += 1
@@ -171,10 +161,10 @@ class Stream:
         """Send one message by the next `flush`, which is the caller's to call."""
         if len(frames) == 1:
             frame = frames[0]
-            data = _HEAD.pack(len(frame)) + frame
+            data = HEAD.pack(len(frame)) + frame
             self.taken += 1
             self._out.append(data)
-            self.unsent += _HEAD.size + len(frame)
+            self.unsent += HEAD.size + len(frame)
             return
         first, *rest = frames
         inline: list[Any] = []
@@ -189,9 +179,9 @@ class Stream:
                 lengths.append(len(view))
                 inline.append(view)
             else:
-                lengths.append(_SHARED | segment.number << _NUMBER_AT | len(view))
+                lengths.append(shared_length(segment.number, len(view)))
                 fds.append(segment.fd)
-        head = b"".join([_HEAD.pack(_SEVERAL | len(frames)), *map(_LENGTH.pack, lengths), first])
+        head = pack_several(lengths, first)
         parts = [(head, fds) if fds else head, *inline]
         self.taken += 1
         self._out.extend(parts)
@@ -203,9 +193,10 @@ class Stream:
         self._soon = False
         self.flushed = time.monotonic()
         while self._freed:
-            out.append(_FREE.pack(_SEVERAL, self._freed[0]))
+            said = pack_free(self._freed[0])
+            out.append(said)
             self._freed.popleft()
-            self.unsent += _FREE.size
+            self.unsent += len(said)
         while out:
             if not sent:
                 if len(out) > 1:
@@ -247,7 +238,7 @@ class Stream:
         count = size = 0
         for item in out:
             # What has descriptors goes by itself.
-            if type(item) is tuple or size + len(item) > _READ:
+            if type(item) is tuple or size + len(item) > READ:
                 break
             size += len(item)
             count += 1
@@ -273,33 +264,33 @@ class Stream:
         try:
             if large is None:
                 if not got:
-                    got += map(self._socket.recvmsg, (_READ,), (_ROOM,), (_FLAGS,))
+                    got += map(self._socket.recvmsg, (READ,), (_ROOM,), (_FLAGS,))
                 data, ancillary, _, _ = got[0]
-                if not (self._rest or ancillary or self._fds) and len(data) >= _HEAD.size:
-                    (size,) = _head_at(data)
-                    if size == len(data) - _HEAD.size:
+                if not (self._rest or ancillary or self._fds) and len(data) >= HEAD.size:
+                    (size,) = head_at(data)
+                    if size == len(data) - HEAD.size:
                         # What there is most of: one message of one frame.
-                        message = [data[_HEAD.size :]]
+                        message = [data[HEAD.size :]]
                         arrived = [message if sender is None else (sender, message)]
                         inbox += arrived
                         got.clear()
                         return
                 ended = not data
                 if ancillary:
-                    fds = [*self._fds, *_descriptors(ancillary)]
+                    fds = [*self._fds, *descriptors_of(ancillary)]
                     if len(fds) > 2 * _MAX_DESCRIPTORS:  # of a message, and the next one
                         raise ValueError("descriptors came that belong to no message")
                 elif self._fds:
                     fds = self._fds
-                parsed = _Parsed(self._rest + data if self._rest else data, fds, self._limits)
+                parsed = Parsed(self._rest + data if self._rest else data, fds, self._limits)
             else:
                 frames = large.fill(self._socket)
                 if frames is None:
                     self.ended = large.ended
                     return
-                parsed = _Parsed(b"", [], self._limits)
+                parsed = Parsed(b"", [], self._limits)
                 parsed.messages.append(frames)
-                parsed.shared += _mappings(frames, large.lengths)
+                parsed.shared += mappings_of(frames, large.lengths)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -368,150 +359,3 @@ class Stream:
 
 def _nothing() -> None:
     pass
-
-
-class _Parsed:
-    """What some bytes that have arrived consist of.
-
-    Attributes
-    ----------
-    messages : list
-        Each a list of frames.
-    mapped : int
-        How many of the descriptors were needed.
-    freed : list of int
-        Segments that the other side has let go of.
-    shared : list of (Mapping, int)
-        Segments of the other side that are in use here now.
-    rest : bytes
-        The beginning of a message.
-    large : _Large or None
-        The same, of a message that is too large to be read with others.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be the beginning of a message.
-    """
-
-    def __init__(self, data: bytes, fds: list[int], limits: Limits) -> None:
-        self.messages: list[Any] = []
-        self.mapped = 0
-        self.freed: list[int] = []
-        self.shared: list[tuple[Mapping, int]] = []
-        self.rest = b""
-        self.large: _Large | None = None
-        at, end = 0, len(data)
-        while end - at >= 4:
-            (size,) = _head_at(data, at)
-            begin = at + 4
-            if size < _SEVERAL:
-                stop = begin + size
-                if stop <= end:
-                    self.messages.append([data[begin:stop]])
-                    at = stop
-                    continue
-                lengths = [size]
-            elif size == _SEVERAL:
-                if end - at < _FREE.size:
-                    break
-                self.freed.append(_FREE.unpack_from(data, at)[1])
-                at += _FREE.size
-                continue
-            else:
-                count = size - _SEVERAL
-                if count > limits.frames:
-                    raise ValueError(
-                        f"a message of {count} frames was announced; the limit is {limits.frames}"
-                    )
-                begin += count * _LENGTH.size
-                if begin > end:
-                    break
-                lengths = [_LENGTH.unpack_from(data, at + 4 + n * 8)[0] for n in range(count)]
-            shared = sum(length >= _SHARED for length in lengths)
-            size = sum(length for length in lengths if length < _SHARED)
-            whole = size + sum(length & _SIZE_MASK for length in lengths if length >= _SHARED)
-            if whole > limits.message:
-                raise ValueError(
-                    f"a message of {whole} bytes was announced; the limit is {limits.message}"
-                )
-            stop = begin + size
-            if stop > end and stop - at <= _READ:
-                break
-            if shared > len(fds) - self.mapped:
-                raise ValueError(
-                    "a message came without the descriptors that belong to it; it may be that"
-                    " this process cannot open any more (see 'ulimit -n')"
-                )
-            own = fds[self.mapped : self.mapped + shared]
-            self.mapped += shared
-            if stop > end:
-                self.large = _Large(lengths, size, data[begin:], own)
-                self.mapped -= shared  # they are its own now
-                fds[self.mapped : self.mapped + shared] = []
-                return
-            view = memoryview(bytearray(data[begin:stop]))
-            frames = _frames(view, lengths, own)
-            self.messages.append(frames)
-            self.shared += _mappings(frames, lengths)
-            at = stop
-        self.rest = data[at:]
-
-
-def _frames(view: memoryview, lengths: list[int], fds: list[int]) -> list[memoryview]:
-    frames = []
-    at = used = 0
-    for length in lengths:
-        if length >= _SHARED:
-            frames.append(memoryview(map_segment(fds[used], length & _SIZE_MASK)))
-            used += 1
-        else:
-            frames.append(view[at : at + length])
-            at += length
-    return frames
-
-
-def _mappings(frames: list[memoryview], lengths: list[int]) -> list[tuple[Mapping, int]]:
-    return [
-        (frame.obj, length >> _NUMBER_AT & 0x7FFF)
-        for frame, length in zip(frames, lengths)
-        if isinstance(frame.obj, Mapping)
-    ]
-
-
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    return list(found)
-
-
-class _Large:
-    """A message that is read into memory of its own, which the frames then share."""
-
-    def __init__(self, lengths: list[int], size: int, begin: bytes, fds: list[int]) -> None:
-        self.lengths = lengths
-        self._size = size
-        self.fds = fds
-        # Unlike a bytearray it is not filled with zeros first, and a length
-        # that nothing follows costs nothing.
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._view = memoryview(memory)
-        self._view[: len(begin)] = begin
-        self._counts = [len(begin)]
-        self.ended = False
-
-    def fill(self, sock: socket.socket) -> list[memoryview] | None:
-        """Read what is there; return the frames once they are complete."""
-        while (filled := sum(self._counts)) < self._size:
-            try:
-                self._counts += map(sock.recv_into, (self._view[filled:],))
-            except BlockingIOError:
-                return None
-            except OSError:
-                self._counts.append(0)
-            if self._counts[-1] == 0:
-                self.ended = True
-                return None
-        return _frames(self._view, self.lengths, self.fds)

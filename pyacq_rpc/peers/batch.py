@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ServerDisconnected
 from ..limits import Limits
 from ..session.dispatch import GIVES_ITEMS
+from ..session.holding import Lease
 from ..session.options import NO_TIMEOUT_GIVEN
-from ..session.proxy import Lease, ObjectProxy
+from ..session.proxy import ObjectProxy
 from ..session.questions import QUESTIONS
 from ..session.special import COMPARISONS
 from ..wire.batches import PROMISED, pack_frames

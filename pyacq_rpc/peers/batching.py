@@ -10,7 +10,7 @@ from ..session.options import NO_TIMEOUT_GIVEN, check_options
 from .inquiries import Inquiries
 
 if TYPE_CHECKING:
-    from ..session.proxy import Lease
+    from ..session.holding import Lease
     from .batch import Batch
     from .batch_block import BatchBlock
     from .conversation import Conversation

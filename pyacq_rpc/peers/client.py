@@ -7,8 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CallTimeout, ServerDisconnected
+from ..session.holding import Lease
 from ..session.options import NO_TIMEOUT_GIVEN, check_options, check_timeout
-from ..session.proxy import Lease, ObjectProxy
+from ..session.proxy import ObjectProxy
 from ..transport.keys import KeyOrPath
 from ..transport.sockets import clean_address
 from ..wire.codecs import codec_named
@@ -216,7 +217,7 @@ class RPCClient(Batching):
         about: ObjectProxy | None,
         hooked: HookedCall | None = None,
     ) -> Any:
-        """Send a request of a proxy; see `session.proxy.Client`."""
+        """Send a request of a proxy; see `session.link.Client`."""
         if self.block is not None and hooked is None:
             batch = self.open_batch()
             if batch is not None and not batch.passes_by(action, opts):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from ..late_logging import getLogger
 from ..limits import Limits
-from ..session.proxy import Lease
+from ..session.holding import Lease
 from ..session.remote_errors import rebuild
 from ..session.stats import ClientStats
 from ..transport.addresses import host_of

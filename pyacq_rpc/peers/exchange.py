@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, SerializationError
+from ..session.holding import Grantor, Lease
 from ..session.leases import new_token
-from ..session.proxy import Grantor, Lease, ObjectProxy
+from ..session.proxy import ObjectProxy
 from ..session.special import Forwarding
 from ..transport.addresses import is_beyond_loopback, seen_from_here
 from ..wire.messages import Reference

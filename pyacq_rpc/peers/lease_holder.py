@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from ..session.holding import Lease
 from ..session.leases import new_token
-from ..session.proxy import Lease
 from ..session.tokens import token_of_claimer, token_of_holder
 from ..wire import messages
 
@@ -34,7 +34,7 @@ class Carrier(Protocol):
 
 
 class LeaseHolder:
-    """Holds the leases that came over one connection; see `session.proxy.Home`.
+    """Holds the leases that came over one connection; see `session.holding.Home`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class LeaseHolder:
     peer : str
         The same: the name under which the server keeps the leases.
     heir : callable
-        Withdraws a grant when this is gone; see `session.proxy.Grantor`.
+        Withdraws a grant when this is gone; see `session.holding.Grantor`.
     arriving : dict
         Those that came with the message that is decoded. To be cleared when
         somebody has received that, and with it the leases.

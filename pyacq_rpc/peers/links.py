@@ -10,7 +10,7 @@ from .peer_name import PeerName
 from .runtime import current
 
 if TYPE_CHECKING:
-    from ..session.proxy import Client
+    from ..session.link import Client
     from ..wire.messages import Message
     from .channel import Channel
     from .client import RPCClient

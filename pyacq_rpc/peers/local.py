@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..late_logging import getLogger
+from ..session.holding import Lease
 from ..session.leases import LOCAL, new_token
 from ..session.options import NO_TIMEOUT_GIVEN, check_options
-from ..session.proxy import Lease, ObjectProxy
+from ..session.proxy import ObjectProxy
 
 if TYPE_CHECKING:
     from .future import Future
@@ -40,7 +41,7 @@ class LocalHome:
     peer : str
         The name under which they are: the process's own.
     heir : None
-        See `session.proxy.Grantor`: what it has granted ends with the server.
+        See `session.holding.Grantor`: what it has granted ends with the server.
     """
 
     heir = None
@@ -133,7 +134,7 @@ class LocalClient:
         timeout: float | None,
         about: ObjectProxy | None,
     ) -> Any:
-        """Carry out a request of a proxy; see `session.proxy.Client`."""
+        """Carry out a request of a proxy; see `session.link.Client`."""
         return self.send(action, opts, return_type, sync, timeout, about)
 
     def __getitem__(self, name: str) -> Any:

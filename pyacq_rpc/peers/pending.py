@@ -12,7 +12,7 @@ from concurrent.futures import InvalidStateError
 from typing import Any
 
 from ..errors import ServerDisconnected
-from ..session.proxy import Lease
+from ..session.holding import Lease
 from .exchange import Handed, Outgoing
 from .future import Future
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..session.caller import is_attribute_syntax
 from ..session.forwarding import SpecialMethods
+from ..session.holding import Lease
 from ..session.options import NO_TIMEOUT_GIVEN, check_options
-from ..session.proxy import Lease, ObjectProxy, is_probe
+from ..session.proxy import ObjectProxy, is_probe
 from ..session.remote_iterator import RemoteIterator
 from ..session.special import SPECIAL
 from ..wire.messages import Target

@@ -6,7 +6,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SerializationError
-from ..session.proxy import Lease, ObjectProxy
+from ..session.holding import Lease
+from ..session.proxy import ObjectProxy
 from ..wire.batches import PROMISED
 from ..wire.messages import Target
 

@@ -20,9 +20,10 @@ import zmq
 from ..limits import Limits
 from ..session.dispatch import GIVES_ITEMS, Dispatcher, UserError
 from ..session.feed import Feed, IsBusy
+from ..session.holding import Lease
 from ..session.leases import LOCAL, ObjectTable, new_token
 from ..session.policy import Policy, Trusted
-from ..session.proxy import Lease, ObjectProxy
+from ..session.proxy import ObjectProxy
 from ..session.stats import ServerStats
 from ..transport.keys import KeyOrPath
 from ..transport.waiting import wait_readable
@@ -95,7 +96,7 @@ class ServerCore:
     """Whether a request may run an event loop, which is then to be told of those that follow."""
 
     heir = None
-    """See `session.proxy.Grantor`: what it has offered ends with it."""
+    """See `session.holding.Grantor`: what it has offered ends with it."""
 
     def __init__(
         self,

@@ -6,8 +6,10 @@ import inspect
 from typing import Any, get_origin
 
 from ..wire.messages import Reference
+from .holding import Lease
+from .link import Link
 from .options import NO_TIMEOUT_GIVEN, CallOptions
-from .proxy import Lease, Link, ObjectProxy
+from .proxy import ObjectProxy
 
 __all__ = ["CheckedProxy", "signature_of"]
 

@@ -11,7 +11,7 @@ from .remote_iterator import PREFETCH, RemoteIterator, check_prefetch
 
 if TYPE_CHECKING:
     from ..wire.messages import Target
-    from .proxy import Link
+    from .link import Link
 
 __all__ = ["Iterating"]
 

@@ -47,7 +47,7 @@ def check_options(sync: str | None, return_type: str | None, timeout: float | No
     Parameters
     ----------
     sync, return_type, timeout
-        As for `RPCClient.send`; ``'now'``, see `session.proxy.Client`, and ``'ack'``, for
+        As for `RPCClient.send`; ``'now'``, see `session.link.Client`, and ``'ack'``, for
         None as the result, are this package's own.
 
     Raises

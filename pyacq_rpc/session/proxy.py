@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol, TypeVar, get_origin
+from typing import Any, NoReturn, TypeVar, get_origin
 
 from ..errors import CallTimeout, ServerDisconnected
 from ..wire.messages import Reference, Target, make
 from . import questions
 from .caller import is_attribute_syntax
+from .holding import Lease
 from .iterating import Iterating
+from .link import Link
 from .options import (
     NO_OPTIONS,
     NO_TIMEOUT_GIVEN,
@@ -22,128 +24,12 @@ from .options import (
     check_options,
     check_timeout,
 )
-from .questions import (
-    KEYS,
-    RemoteDoc,
-    RemoteSignature,
-    ask_list,
-    calling_module,
-    is_completion,
-)
+from .questions import KEYS, RemoteDoc, RemoteSignature, ask_list, calling_module, is_completion
 from .remote_iterator import RemoteIterator
 
-__all__ = ["Client", "Grantor", "Home", "Lease", "Link", "ObjectProxy", "is_probe"]
-
+__all__ = ["ObjectProxy", "is_probe"]
 
 T = TypeVar("T")
-
-
-class Client(Protocol):
-    """What a proxy needs of the client that carries its requests.
-
-    Attributes
-    ----------
-    here : bool
-        Whether the server is the current thread's own.
-    timeout : float or None
-        Seconds to wait for an answer, unless told otherwise.
-    """
-
-    here: bool
-
-    def may_wait(self) -> bool:
-        """Whether the thread may wait for an answer: not while it runs an event loop."""
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds to wait for an answer, unless told otherwise."""
-
-    def request(
-        self,
-        action: str,
-        opts: dict[str, Any],
-        return_type: str | None,
-        sync: str | None,
-        timeout: float | None,
-        about: ObjectProxy | None,
-    ) -> Any:
-        """Send a request; from the thread that has just got this client of a `Link`.
-
-        The parameters are those of `RPCClient.send`. For `sync` there is also ``'now'``:
-        as ``'sync'``, where Python itself wants the result at once.
-        """
-
-
-class Link(Protocol):
-    """The way from here to one server, the same object for all its proxies."""
-
-    @property
-    def address(self) -> str:
-        """The server's address."""
-
-    def client(self) -> Client:
-        """Return the current thread's client of that server."""
-
-    def describe(self) -> str:
-        """Return what the server is called in messages."""
-
-
-class Grantor(Protocol):
-    """Who has granted a lease to somebody else."""
-
-    @property
-    def heir(self) -> Callable[[str], object] | None:
-        """What withdraws a grant when this is gone; None if its grants go with it."""
-
-    def withdraw(self, token: str) -> None:
-        """Forget a grant that nobody will claim."""
-
-
-class Home(Grantor, Protocol):
-    """Where a lease was opened, and where it has to be given back.
-
-    Attributes
-    ----------
-    peer : str
-        The name under which its owner keeps the lease.
-    """
-
-    peer: str
-
-    def release(self, ref: str) -> None:
-        """Note that one lease of `ref` is over; must not block."""
-
-    def grant(self, lease: Lease) -> str:
-        """Grant one more lease of what `lease` holds; return the token that claims it."""
-
-
-class Lease:
-    """Keeps one reference alive for as long as this object lives.
-
-    Parameters
-    ----------
-    ref : str
-        The reference.
-    home : Home
-    token : str
-        What it was claimed with, until the owner is known to have had that
-        claim; empty for a lease that was opened by the owner itself.
-    """
-
-    __slots__ = ("__weakref__", "home", "ref", "token")
-
-    def __init__(self, ref: str, home: Home, token: str = "") -> None:
-        self.ref = ref
-        self.token = token
-        self.home = home
-
-    def __del__(self) -> None:
-        try:
-            home = self.home
-        except AttributeError:  # an interrupt has kept it from being made
-            return
-        home.release(self.ref)
-
 
 _CHILDREN = 50
 """Attributes that a proxy keeps a proxy of, for the next time."""

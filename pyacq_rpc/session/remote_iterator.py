@@ -13,7 +13,8 @@ from ..errors import CallTimeout, ProtocolError, ServerDisconnected
 from .special import Forwarding
 
 if TYPE_CHECKING:
-    from .proxy import Link, ObjectProxy
+    from .link import Link
+    from .proxy import ObjectProxy
 
 __all__ = ["PREFETCH", "Answer", "RemoteIterator", "check_prefetch"]
 

@@ -23,8 +23,8 @@ from pyacq_rpc import (
 )
 from pyacq_rpc.peers.exchange import Outgoing
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.session.holding import Lease
 from pyacq_rpc.session.leases import LOCAL, new_token
-from pyacq_rpc.session.proxy import Lease
 from pyacq_rpc.session.remote_errors import rebuild
 from pyacq_rpc.session.tokens import token_of_claimer, token_of_holder
 from pyacq_rpc.wire.messages import (

@@ -8,7 +8,8 @@ from typing import Protocol
 import pytest
 
 from pyacq_rpc.session.checked import CheckedProxy, signature_of
-from pyacq_rpc.session.proxy import Lease, ObjectProxy
+from pyacq_rpc.session.holding import Lease
+from pyacq_rpc.session.proxy import ObjectProxy
 from pyacq_rpc.wire.messages import Reference, Target
 
 

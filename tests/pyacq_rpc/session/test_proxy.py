@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from pyacq_rpc.session.forwarding import SpecialMethods
+from pyacq_rpc.session.holding import Lease
 from pyacq_rpc.session.iterating import Iterating
 from pyacq_rpc.session.options import NO_TIMEOUT_GIVEN
-from pyacq_rpc.session.proxy import Lease, ObjectProxy
+from pyacq_rpc.session.proxy import ObjectProxy
 from pyacq_rpc.session.special import BINARY, COMPARISONS, INPLACE, SPECIAL
 from pyacq_rpc.wire.messages import Reference, Target
 

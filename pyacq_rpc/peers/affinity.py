@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SerializationError
 
 if TYPE_CHECKING:
-    from .server import ServerCore
+    from .exporter import Exporter
 
 __all__ = ["check_thread"]
 
 _BINDINGS = ("PyQt5.QtCore", "PyQt6.QtCore", "PySide6.QtCore")
 
 
-def check_thread(server: ServerCore, obj: object) -> None:
+def check_thread(server: Exporter, obj: object) -> None:
     """Make sure that a server may export an object: that its thread is the object's.
 
     Parameters
     ----------
-    server : ServerCore
+    server : Exporter
     obj : object
         Of Qt's, or a method of one, or anything else.
 

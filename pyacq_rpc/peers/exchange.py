@@ -24,6 +24,7 @@ from .affinity import check_thread
 
 if TYPE_CHECKING:
     from .channel import Channel
+    from .exporter import Exporter
     from .runtime import Runtime
     from .server import ServerCore
     from .thread_state import ThreadState
@@ -39,7 +40,7 @@ MOST_HANDED = 1000
 """How many grants are remembered for each connection."""
 
 
-def reference_to(server: ServerCore, obj: object, ref: str, token: str) -> Reference:
+def reference_to(server: Exporter, obj: object, ref: str, token: str) -> Reference:
     """Describe a local object for a peer."""
     cls = obj if isinstance(obj, type) else type(obj)
     identity = f"{id(obj):x}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..late_logging import getLogger
 from ..session.holding import Lease
-from ..session.leases import LOCAL, new_token
+from ..session.leases import LOCAL, ObjectTable, new_token
 from ..session.options import NO_TIMEOUT_GIVEN, check_options
 from ..session.proxy import ObjectProxy
 
@@ -36,6 +36,11 @@ def as_for_send(kwds: dict[str, Any]) -> dict[str, Any]:
 class LocalHome:
     """Where the leases of proxies made by `RPCServer.get_proxy` are kept.
 
+    Parameters
+    ----------
+    table : ObjectTable
+        The server's.
+
     Attributes
     ----------
     peer : str
@@ -46,23 +51,23 @@ class LocalHome:
 
     heir = None
 
-    def __init__(self, server: ServerCore) -> None:
+    def __init__(self, table: ObjectTable) -> None:
         self.peer = LOCAL
-        self._server = server
+        self._table = table
 
     def release(self, ref: str) -> None:
         """Note that one lease is over; never blocks."""
-        self._server.table.release_later(LOCAL, ref)
+        self._table.release_later(LOCAL, ref)
 
     def grant(self, lease: Lease) -> str:
         """Grant one more lease; return the token that claims it."""
         token = new_token()
-        self._server.table.grant(LOCAL, lease.ref, token)
+        self._table.grant(LOCAL, lease.ref, token)
         return token
 
     def withdraw(self, token: str) -> None:
         """Forget a grant that nobody will claim."""
-        self._server.table.withdraw(LOCAL, token)
+        self._table.withdraw(LOCAL, token)
 
 
 class LocalClient:

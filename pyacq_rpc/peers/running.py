@@ -8,12 +8,17 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..wire.messages import URGENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..session.batch import BatchDispatcher
+    from ..session.dispatch import Dispatcher
     from ..wire.messages import Request
+    from .tasks import Tasks
 
-__all__ = ["InterruptHandler", "Running"]
+__all__ = ["InterruptHandler", "Running", "describe_running"]
 
 
 class Running:
@@ -156,6 +161,40 @@ class Running:
         while self.wanted is request and not self._raised:
             time.sleep(0.0001)  # the other thread is about to know
         time.sleep(0.001)  # here, if not before
+
+
+def describe_running(
+    running: Running, dispatcher: Dispatcher, tasks: Tasks | None
+) -> dict[str, object]:
+    """Return what a server is doing, as it tells its clients; from any thread.
+
+    Parameters
+    ----------
+    running : Running
+    dispatcher : Dispatcher
+        Knows what a request is about.
+    tasks : Tasks or None
+        What goes on beside the requests.
+
+    Returns
+    -------
+    dict
+        ``'doing'``, a text or None, and ``'seconds'``, for which it has been doing that.
+    """
+    doing: str | None = None
+    request, since = running.request, running.since
+    if request is not None and request.action not in URGENT:
+        # A request of a batch may be about what others of the batch have come to.
+        of_batch: BatchDispatcher | None = getattr(request, "dispatcher", None)
+        doing = (of_batch or dispatcher).describe(request.action, request.options)
+        if of_batch is not None:
+            doing = f"{doing} ({of_batch.index + 1} of {of_batch.count} in a batch)"
+    elif tasks is not None:
+        doing, since = tasks.describe()
+    return {
+        "doing": doing or None,
+        "seconds": time.monotonic() - since if doing else None,
+    }
 
 
 class InterruptHandler:

@@ -12,38 +12,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import zmq
 
 from ..limits import Limits
-from ..session.dispatch import GIVES_ITEMS, Dispatcher, UserError
-from ..session.feed import Feed, IsBusy
-from ..session.holding import Lease
-from ..session.leases import LOCAL, ObjectTable, new_token
+from ..session.dispatch import Dispatcher
 from ..session.policy import Policy, Trusted
-from ..session.proxy import ObjectProxy
 from ..session.stats import ServerStats
 from ..transport.keys import KeyOrPath
 from ..transport.waiting import wait_readable
-from ..wire.messages import URGENT, Reference, Target
-from .affinity import check_thread
+from ..wire.messages import URGENT
 from .answering import answer_urgent
 from .chunking import Prompter
-from .exchange import reference_to
+from .exporter import Exporter
 from .listener import Listener
-from .local import LocalClient, LocalHome
+from .local import LocalClient
 from .reception import Reception
-from .running import Running
+from .running import Running, describe_running
 from .runtime import SERVER_GRACE, current
 from .stats import ServerCounts, stats_of
 from .tasks import Tasks
-from .thread_state import ThreadState
 from .timers import Timer, Timers
-
-if TYPE_CHECKING:
-    from ..session.batch import BatchDispatcher
 
 __all__ = ["ServerCore"]
 
@@ -54,7 +45,7 @@ INSISTING = 0.05
 """Seconds after which an interrupt that was missed is sent again; later on, it takes longer."""
 
 
-class ServerCore:
+class ServerCore(Exporter):
     """Serves the objects of one thread over one socket.
 
     Parameters
@@ -95,9 +86,6 @@ class ServerCore:
     may_nest = False
     """Whether a request may run an event loop, which is then to be told of those that follow."""
 
-    heir = None
-    """See `session.holding.Grantor`: what it has offered ends with it."""
-
     def __init__(
         self,
         address: str | bytes = "tcp://127.0.0.1:*",
@@ -107,40 +95,40 @@ class ServerCore:
         limits: Limits | None = None,
         listed: bool = True,
     ) -> None:
-        self.runtime = current()
         self.limits = (limits or Limits()).check()
-        with self.runtime.opening(to_serve=True):
-            self.listener = Listener(self.runtime, address, key, self.limits)
-            self.address = self.listener.address
+        runtime = current()
+        with runtime.opening(to_serve=True):
+            self.listener = Listener(runtime, address, key, self.limits)
+            super().__init__(runtime, self.listener.address)
             self.name = name or f"server-{self.address.rpartition(':')[2]}"
-            self.server_id = new_token()
-            self.table = ObjectTable()
             self.timers = Timers()
             self.policy: Policy = Trusted() if policy is None else policy
             self.dispatcher = Dispatcher(self.table, self.policy, self)
             self.doing = Running()
             self.counts = ServerCounts()
-            self.prompter = Prompter(self.runtime)
+            self.prompter = Prompter(runtime)
             self.tasks: Tasks | None = None
-            self.link = self.runtime.links.link(self.address, self.server_id)
             self.link.name = self.name
             self._reception = Reception(self)
             self._items = self.listener.inbox.items
             self._excess = self.listener.inbox.excess
             self._lock = threading.RLock()  # held while it is decided who closes
-            self._thread: ThreadState | None = None
             self._depth = 0
             self._looping = False
             self._closing = False
             self._local = LocalClient(self)
-            self._home = LocalHome(self)
-            self.runtime.serving(self)
+            runtime.serving(self)
         if listed:
             self.listener.be_listed(self.name, self.server_id)
 
     def __repr__(self) -> str:
         state = "closed" if self.listener.closed else "open"
         return f"<{type(self).__name__} {self.name} at {self.address}, {state}>"
+
+    def __setitem__(self, name: str, obj: Any) -> None:
+        if self.listener.closed:
+            raise RuntimeError(f"{self!r} publishes nothing any more; make another server")
+        super().__setitem__(name, obj)
 
     # -- one server for each thread ------------------------------------------
 
@@ -188,101 +176,6 @@ class ServerCore:
     def local(self) -> LocalClient:
         """Return the client for this server's own thread."""
         return self._local
-
-    # -- published names and proxies -----------------------------------------
-
-    def __getitem__(self, name: str) -> Any:
-        return self.dispatcher.names[name]
-
-    def __setitem__(self, name: str, obj: Any) -> None:
-        if self.listener.closed:
-            raise RuntimeError(f"{self!r} publishes nothing any more; make another server")
-        self.dispatcher.names[name] = obj
-
-    def __delitem__(self, name: str) -> None:
-        del self.dispatcher.names[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.dispatcher.names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self.dispatcher.names)
-
-    def __bool__(self) -> bool:
-        return True  # a server is something, even if nothing is published
-
-    def keys(self) -> list[str]:
-        """Return the names that are published."""
-        return list(self.dispatcher.names)
-
-    def get_proxy(self, obj: Any, **kwds: Any) -> ObjectProxy:
-        """Return a proxy of a local object, to be sent to any other node.
-
-        Parameters
-        ----------
-        obj : object
-        **kwds
-            Options of the proxy, as for ``ObjectProxy._set_proxy_options``.
-        """
-        check_thread(self, obj)
-        ref = self.table.open(obj, LOCAL)
-        reference = reference_to(self, obj, ref, "")
-        proxy = ObjectProxy(reference, self.link, Lease(ref, self._home))
-        if kwds:
-            proxy._set_proxy_options(**kwds)
-        return proxy
-
-    def unwrap_proxy(self, proxy: ObjectProxy) -> Any:
-        """Return the local object that a proxy of this server stands for.
-
-        Raises
-        ------
-        ValueError
-            If the proxy is another server's.
-        ReferenceReleased
-            If its reference was deleted.
-        """
-        if proxy._link is not self.link:
-            raise ValueError(f"{proxy!r} belongs to another server than {self!r}")
-        try:
-            return self.dispatcher.resolve(proxy._target, LOCAL)
-        except UserError as wrapped:
-            raise wrapped.error from None
-
-    def offer(self, obj: object, token: str) -> str:
-        """Make a reference to `obj` for whoever claims `token`."""
-        return self.table.offer(obj, LOCAL, token)
-
-    def withdraw(self, token: str) -> None:
-        """Forget an offer that nobody will claim."""
-        self.table.withdraw(LOCAL, token)
-
-    def take_back(self, reference: Reference, peer: str) -> object:
-        """Return the object of a reference that has come home, sent by `peer`.
-
-        Raises
-        ------
-        ReferenceReleased
-            If it was not given to `peer`, or is not held any more.
-        """
-        token = reference.token
-        self.table.check(peer, reference.ref, token)
-        try:
-            return self.dispatcher.take_back(Target(reference.ref, reference.attributes))
-        except UserError as wrapped:
-            if not isinstance(wrapped.error, (Exception, KeyboardInterrupt)):
-                raise  # a SystemExit, of which the peer is told, but which ends nothing here
-            raise wrapped.error from None
-        finally:
-            if token:
-                self.table.consume(peer, token)  # not before: it may be the last to hold the object
-
-    def state(self) -> ThreadState:
-        """Return the state of the thread that it belongs to, or runs in."""
-        return self._thread if self._thread is not None else self.runtime.thread()
 
     # -- turns -----------------------------------------------------------------
 
@@ -407,36 +300,6 @@ class ServerCore:
         """Whether requests are carried out within another one."""
         return self._depth > 1
 
-    def process_action(
-        self, action: str, opts: dict[str, Any], return_type: str, caller: object
-    ) -> Any:
-        """Carry out a single action, as for a request, and return the result.
-
-        Parameters
-        ----------
-        action : str
-            One of the keys of `pyacq_rpc.wire.messages.ACTIONS`.
-        opts : dict
-            Its options.
-        return_type : {'auto', 'proxy'}
-            With ``'proxy'`` the result is a proxy of it.
-        caller : object
-            Who asks; for subclasses that want to know.
-        """
-        try:
-            result = self.dispatcher.run(action, opts, LOCAL)
-        except UserError as wrapped:
-            raise wrapped.error from None
-        except IsBusy as busy:
-            raise ValueError(str(busy)) from None
-        if action in GIVES_ITEMS:
-            assert isinstance(result, list)
-            items, *rest = result
-            if return_type == "proxy":
-                items = [self.get_proxy(item) for item in items]
-            return [items, *(self.get_proxy(part) if type(part) is Feed else part for part in rest)]
-        return self.get_proxy(result) if return_type == "proxy" else result
-
     # -- while it is busy: from any thread -------------------------------------
 
     def attends(self) -> bool:
@@ -465,22 +328,7 @@ class ServerCore:
 
     def status(self) -> dict[str, object]:
         """Return what the server is doing, for `RPCClient.status`."""
-        running = self.doing
-        request, since = running.request, running.since
-        found: dict[str, object] = {"doing": None, "seconds": None}
-        if request is not None and request.action not in URGENT:
-            # A request of a batch may be about what others of the batch have come to.
-            of_batch: BatchDispatcher | None = getattr(request, "dispatcher", None)
-            doing = (of_batch or self.dispatcher).describe(request.action, request.options)
-            if of_batch is not None:
-                doing = f"{doing} ({of_batch.index + 1} of {of_batch.count} in a batch)"
-            found["doing"] = doing
-            found["seconds"] = time.monotonic() - since
-        elif self.tasks is not None:
-            doing, since = self.tasks.describe()
-            if doing:
-                found = {"doing": doing, "seconds": time.monotonic() - since}
-        return found
+        return describe_running(self.doing, self.dispatcher, self.tasks)
 
     def stats(self) -> ServerStats:
         """Return what this server has done so far, and what it has now; from any thread.

@@ -10,7 +10,10 @@ import time
 import pytest
 from conftest import eventually
 
-from pyacq_rpc.peers.running import InterruptHandler, Running
+from pyacq_rpc.peers.running import InterruptHandler, Running, describe_running
+from pyacq_rpc.session.dispatch import Dispatcher
+from pyacq_rpc.session.leases import ObjectTable
+from pyacq_rpc.session.policy import Trusted
 from pyacq_rpc.wire.messages import Request
 
 
@@ -242,3 +245,40 @@ class TestTheHandler:
         called = []
         InterruptHandler(Running(), lambda: called.append(1))(signal.SIGINT, None)
         assert called == [1]
+
+
+class TestDescribing:
+    """What a server tells of itself; the words are the dispatcher's."""
+
+    class Tasks:
+        def __init__(self, doing):
+            self.doing = doing
+
+        def describe(self):
+            return self.doing, time.monotonic()
+
+    @pytest.fixture
+    def dispatcher(self):
+        return Dispatcher(ObjectTable(), Trusted(), None)
+
+    def test_when_there_is_nothing(self, dispatcher):
+        nothing = {"doing": None, "seconds": None}
+        assert describe_running(Running(), dispatcher, None) == nothing
+        assert describe_running(Running(), dispatcher, self.Tasks("")) == nothing
+
+    def test_what_is_urgent_does_not_count(self, dispatcher):
+        running = Running()
+        running.request = Request(1, "status", "auto", {})
+        assert describe_running(running, dispatcher, None)["doing"] is None
+
+    def test_a_request_comes_before_the_tasks(self, dispatcher):
+        running = Running()
+        running.request, running.since = Request(1, "import", "auto", {"module": "numpy"}), 0.0
+        told = describe_running(running, dispatcher, self.Tasks("camera.expose"))
+        assert told["doing"] == "import numpy"
+        assert told["seconds"] > 0
+
+    def test_a_task(self, dispatcher):
+        told = describe_running(Running(), dispatcher, self.Tasks("camera.expose"))
+        assert told["doing"] == "camera.expose"
+        assert told["seconds"] >= 0

@@ -1,4 +1,4 @@
-"""A client's connection: its socket, its monitor, and the direct road.
+"""A client's connection: its socket, and the direct road.
 
 The socket is only touched under the lock, from whichever thread. Its
 descriptor is edge-triggered: any use of the socket may swallow the edge that
@@ -21,19 +21,15 @@ import zmq
 from ..errors import AuthenticationError, ServerDisconnected
 from ..late_logging import getLogger
 from ..limits import LEAST_MESSAGE
-from ..transport.backlog import AT_ONCE, mark
 from ..transport.direct import connect_direct
-from ..transport.monitor import Monitor
-from ..transport.sockets import ENVELOPE, FrameSocket, connect, new_dealer
-from ..transport.stamps import Stamps, new_secret, unstamp
 from ..transport.stream import Stream
 from ..wire import messages
 from ..wire.codecs import Codec
 from .arrivals import Arrivals, Receiver
+from .dealer import Dealer
 from .exchange import refuse
 from .lease_holder import LeaseHolder
 from .lingering import ClientEnd
-from .reach import Reach
 from .runtime import current
 from .sizes import SizeCheck
 from .unsent import GATHERING
@@ -114,7 +110,6 @@ class Channel:
         self.sizes = SizeCheck()
         self.bytes_sent = 0
         self.sends = 0
-        self._over_socket = 0  # bytes
         self._last: ClientEnd | None = None
         self._runtime = runtime
         self._codec = codec
@@ -127,27 +122,20 @@ class Channel:
         self._lost_along: list[Channel] = []
         self._lost = False  # whether all that depends on the server knows that it is gone
         self.in_process = address.startswith("inproc:")
-        # Within a process nobody is in between.
-        self._stamps = None if self.in_process else Stamps(new_secret())
-        secret = None if self._stamps is None else self._stamps.secret
         with runtime.opening() as context:
-            self._socket = new_dealer(context, runtime.keys.for_client(address), secret)
-        # If it were collected, libzmq's one thread would wait for ever for somebody to read the
-        # monitor's events.
-        runtime.half_made.add(self)
+            self._dealer = Dealer(context, address, runtime.keys.for_client(address))
+            # If it were collected, libzmq's one thread would wait for ever for somebody to read
+            # the monitor's events.
+            runtime.half_made.add(self)
         try:
-            self._monitor = Monitor(self._socket)
-            self._reach = Reach(self._monitor, self.in_process)
-            connect(self._socket, address)
-            self._frames = FrameSocket(self._socket)
-            self._socket_fd = int(self._socket.fd)
+            self._dealer.connect()
             self._stream: Stream | None = None
             self._moved = False  # whether the server's messages come over the stream, too
             self._torn = False  # whether one of the socket's may have been lost
             self._unseen = False  # whether the stream may hold what it has read
-            self.fds = [self._socket_fd]
+            self.fds = [self._dealer.fd]
             self._last_soon = 0.0
-            self.monitor_fd = self._monitor.fd
+            self.monitor_fd = self._dealer.monitor.fd
             self.name = runtime.links.peer_name(address)
             self.peer = self.name.text
             self._elsewhere = partial(runtime.links.note, address, self.name)
@@ -168,11 +156,7 @@ class Channel:
         """Close without a word what was kept from beginning, as by an interrupt."""
         self.closed = True
         self._runtime.watcher.remove(self)
-        if hasattr(self, "_monitor"):
-            self._monitor.close()
-        else:
-            self._socket.disable_monitor()
-        self._socket.close(linger=0)
+        self._dealer.drop()
         self._runtime.half_made.discard(self)
 
     def send(self, frames: list[Any], soon: bool = False, held: bool = False) -> None:
@@ -214,13 +198,13 @@ class Channel:
                     self.sends += stream.taken - taken
                 return
             try:
-                self._send_over_socket(frames)
+                self._dealer.send(frames)
                 self.sends += 1
             except zmq.Again:  # over inproc the other end is gone at once
-                self._reach.connected = False
+                self._dealer.reach.connected = False
             self._read()
         self.arrivals.deliver()
-        if not self._reach.connected and self.address.startswith("inproc:"):
+        if not self._dealer.reach.connected and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
 
@@ -312,7 +296,7 @@ class Channel:
         with self._lock:
             if not self.closed:
                 with contextlib.suppress(zmq.Again):
-                    self._send_over_socket(self._codec.encode(message, refuse))
+                    self._dealer.send(self._codec.encode(message, refuse))
                 self._read()
         self.arrivals.deliver()
 
@@ -324,12 +308,7 @@ class Channel:
 
     def opened(self, frames: list[zmq.Frame]) -> list[Any] | None:
         """Return the buffers of a message that has come over the socket, if it is whole."""
-        buffers = [frame.buffer for frame in frames]
-        if self._stamps is None or unstamp(self._stamps.secret, buffers):
-            return buffers
-        # Not the end, since it may be an interrupt that has lost a frame: here, or over there.
-        _log.warning("%s: dropped a message that was not whole, or not stamped", self.server)
-        return None
+        return self._dealer.opened(frames)
 
     def road(self) -> str:
         """Return what requests go over: ``'direct'`` or ``'zmq'``."""
@@ -337,11 +316,11 @@ class Channel:
 
     def connected(self) -> bool:
         """Whether somebody has been reached at the address."""
-        return self._reach.connected
+        return self._dealer.reach.connected
 
     def accepted(self) -> bool:
         """Whether somebody there has accepted the connection, but perhaps not this client yet."""
-        return self._monitor.accepted
+        return self._dealer.monitor.accepted
 
     def server_closed(self) -> None:
         """A server of this process has closed; its last messages are on their way."""
@@ -364,7 +343,7 @@ class Channel:
         with self._lock:
             if self.closed:
                 return
-            lost = self._reach.look()
+            lost = self._dealer.reach.look()
         self.arrivals.deliver()
         if lost is not None:
             self.lose(lost or self.sizes.why_died())
@@ -401,7 +380,7 @@ class Channel:
             if self.gone is None:
                 # Before that is to be seen here: whoever then connects anew is not meant.
                 self._receiver.losing(self._lost_along)
-                kind = AuthenticationError if self._reach.refused else ServerDisconnected
+                kind = AuthenticationError if self._dealer.reach.refused else ServerDisconnected
                 gone = kind(f"{self.server} {self._farewell or what}")
                 # No call between these: nobody uses any more what is closed here.
                 self.gone = gone
@@ -409,7 +388,7 @@ class Channel:
             if self._stream is not None:
                 self._stream.close()
             self._end()
-            self._socket.close(linger=0)
+            self._dealer.socket.close(linger=0)
         try:
             self._receiver.lost(self.reason())
         finally:
@@ -435,44 +414,33 @@ class Channel:
     def _let_go(self) -> None:
         """Close what this has opened, now or when all is out; twice is once."""
         with self._lock:
-            if self._socket.closed:
+            if self._dealer.socket.closed:
                 return
             self._end()
             # Where nobody is, nobody is waited for.
-            somebody = self._reach.connected and not self._server_closed
-            close = partial(self._socket.close, None if somebody else 0)
+            somebody = self._dealer.reach.connected and not self._server_closed
+            close = partial(self._dealer.socket.close, None if somebody else 0)
             if self._stream is not None:
                 # The server takes the end of the one connection for the end of both.
                 self._stream.on_closed = close
                 self._runtime.close_stream(self._stream, self._lock)
                 if self._stream.closed:  # before, if this was interrupted
                     close()
-            elif somebody and self._stamps is not None and self._over_socket > AT_ONCE:
+            elif somebody and self._dealer.may_hold_back():
                 if self._last is None:
-                    self._last = ClientEnd(self._socket, self._send_mark)
+                    self._last = ClientEnd(self._dealer.socket, self._send_mark)
                 self._runtime.linger(self._last)
             else:
                 close()
 
     def _send_mark(self) -> zmq.MessageTracker | None:
-        """Send what tells, when it is out, that all is that was sent before."""
-        assert self._stamps is not None
         with self._lock:
-            # What has no meaning any more, behind what is not seen to be out.
-            filler, last = (
-                self._stamps.put(self._codec.encode(messages.Goodbye(reason), refuse))
-                for reason in (" " * AT_ONCE, "")
-            )
-            last, tracker = mark(last)
-            with contextlib.suppress(zmq.Again):
-                self._frames.send(filler)
-                self._frames.send(last)
-            return tracker
+            return self._dealer.send_mark(self._codec)
 
     def _end(self) -> None:
         self.closed = True
         self._runtime.watcher.remove(self)
-        self._monitor.close()
+        self._dealer.monitor.close()
 
     # -- with the lock held ------------------------------------------------------
 
@@ -480,13 +448,9 @@ class Channel:
         frames = self._codec.encode(message, refuse)
         if self._stream is None:
             with contextlib.suppress(zmq.Again):  # refused already, as the monitor will tell
-                self._send_over_socket(frames)
+                self._dealer.send(frames)
         else:
             self._stream.send(frames)
-
-    def _send_over_socket(self, frames: list[Any]) -> None:
-        self._over_socket += sum(map(len, frames)) + ENVELOPE * len(frames)
-        self._frames.send(frames if self._stamps is None else self._stamps.put(frames))
 
     def _put_releases(self) -> None:
         self._put(messages.Release(self.holder.take_released()))
@@ -508,23 +472,15 @@ class Channel:
             self._unseen = False
             if self._stream.ended:
                 # If it was not to be reached there, the server says why over the socket.
-                self._monitor.wait(LAST_WORD)
+                self._dealer.monitor.wait(LAST_WORD)
                 self._take_all()
                 fault = self._stream.fault
                 what = f"has sent what could not be taken in: {fault}" if fault else "has died"
                 self.arrivals.inbox.append(what)
 
     def _take_all(self) -> None:
-        inbox = self.arrivals.inbox
         try:
-            while True:
-                frames = self._frames.take()
-                if frames is None:
-                    break
-                opened = self.opened(frames)
-                arrived = [] if opened is None else [opened]
-                inbox += arrived
-                frames.clear()  # with no call in between: both happen, or neither
+            self._dealer.take_all(self.arrivals.inbox)
         except BaseException:
             # An interrupt: pyzmq runs signal handlers when it has taken a message, which is
             # lost then. It may be the one that says that nothing more comes here.
@@ -534,7 +490,7 @@ class Channel:
 
     def _look_at_both(self) -> None:
         if self._stream is not None and not self._moved:
-            self.fds = [self._socket_fd, self._stream.fd]
+            self.fds = [self._dealer.fd, self._stream.fd]
             self._attention.received()
             self._runtime.watcher.poke()
 

@@ -76,7 +76,7 @@ def test_who_waits_hears_of_what_the_io_thread_has_read_on_the_way(server, monke
         if lock is client.channel._lock:
             is_moving.set()
             assert has_moved.wait(10)  # so that the server has said everything
-            assert client.channel._socket.poll(10_000)
+            assert client.channel._dealer.socket.poll(10_000)
 
     def wait_late(attention, timeout):
         if client.server_id is not None:
@@ -125,7 +125,7 @@ def test_who_waits_where_nothing_comes_any_more_is_told(moving, monkeypatch):
 
 def test_the_server_has_moved_though_an_interrupt_has_lost_its_word(moving):
     """As pyzmq may, when it runs signal handlers after it has taken a message."""
-    frames, lost = moving.client.channel._frames, []
+    frames, lost = moving.client.channel._dealer.frames, []
     take = frames.take
 
     def lose():

@@ -146,7 +146,7 @@ def test_an_interrupt_leaves_no_socket_of_a_client(server, monkeypatch, owner, n
     with pytest.raises(KeyboardInterrupt):
         client.close()
     client.close()
-    assert eventually(lambda: client.channel._socket.closed)
+    assert eventually(lambda: client.channel._dealer.socket.closed)
 
 
 def test_a_goodbye_that_follows_another_one_means_nothing(server):

@@ -143,12 +143,12 @@ class RPCClient(Batching):
     @property
     def server_name(self) -> str | None:
         """What the server calls itself, once it has answered."""
-        return self._conversation.server_name
+        return self._conversation.answers.server_name()
 
     @property
     def server_id(self) -> str | None:
         """The server's incarnation, once it has answered."""
-        return self._conversation.server_id
+        return self._conversation.answers.server_id
 
     def __repr__(self) -> str:
         state = "disconnected" if self.channel.gone else "closed" if self.closed() else "open"
@@ -292,7 +292,7 @@ class RPCClient(Batching):
         opened = self.channel.opened(msg)
         if opened is None:
             return
-        effect = self._conversation.receive(opened)
+        effect = self._conversation.answers.receive(opened)
         self._holder.arriving.clear()
         if effect is not None:
             effect()

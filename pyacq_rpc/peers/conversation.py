@@ -1,39 +1,23 @@
-"""The requests of one client, and their answers."""
+"""The requests of one client."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallTimeout, ProtocolError, ServerDisconnected
-from ..late_logging import getLogger
-from ..limits import Limits
+from ..errors import CallTimeout, ServerDisconnected
 from ..session.holding import Lease
-from ..session.remote_errors import rebuild
 from ..session.stats import ClientStats
-from ..transport.addresses import host_of
 from ..wire.codecs import Codec
-from ..wire.messages import (
-    Cancel,
-    Failure,
-    Goodbye,
-    Move,
-    Reference,
-    Request,
-    Result,
-    Welcome,
-    make,
-)
-from ..wire.values import Undecodable
+from ..wire.messages import Cancel, Request, make
+from .answers import Answers
 from .attention import Attention
 from .channel import Channel
-from .exchange import CLAIM_GRACE, Outgoing, refuse, resolve
+from .exchange import CLAIM_GRACE, Outgoing, refuse
 from .future import Answerer, Future
-from .links import ServerLink
 from .pending import Pending, PendingRequests
 from .runtime import Runtime
 from .sent_batch import SentBatch
@@ -45,11 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation"]
 
-_log = getLogger(__name__)
-
 
 class Conversation:
-    """What one client and its server have to say to each other.
+    """What one client has to say to its server; for what that says see `Answers`.
 
     Parameters
     ----------
@@ -75,8 +57,8 @@ class Conversation:
         How messages are written.
     ids : iterator
         The ids of requests to come.
-    server_id : str or None
-        The server's incarnation, once it has answered the hello.
+    answers : Answers
+        What the server says.
     """
 
     def __init__(
@@ -89,11 +71,6 @@ class Conversation:
         attention: Attention,
     ) -> None:
         self.address = address
-        self._host = host_of(address)
-        self.server_id: str | None = None
-        self._link: ServerLink | None = None  # keeps the name that the server has told
-        self._dismissed = False  # by the server
-        self._since: float | None = None  # it has answered the hello
         self._runtime = runtime
         self._thread = thread
         self.codec = codec
@@ -102,7 +79,9 @@ class Conversation:
         self._pending = PendingRequests()
         self._calling = 0  # of the owner's calls, from before they are sent
         self.attention = attention
-        self.channel = Channel(runtime, address, codec, self, attention)
+        self.answers = Answers(runtime, thread, address, codec, self._pending, self._end)
+        self.channel = Channel(runtime, address, codec, self.answers, attention)
+        self.answers.channel = self.channel
         attention.attend(self.channel, self._pending)
 
     def has_pending(self) -> bool:
@@ -114,11 +93,6 @@ class Conversation:
         if self._calling:
             return True
         return any(pending.future is not None for pending in list(self._pending.values()))
-
-    @property
-    def server_name(self) -> str | None:
-        """What the server calls itself, once it has told."""
-        return None if self._link is None else self._link.name
 
     def stats(self) -> ClientStats:
         """Return what was counted; see `RPCClient.stats`."""
@@ -135,8 +109,8 @@ class Conversation:
             leases=channel.holder.live_leases(),
             bytes_sent=channel.bytes_sent,
             bytes_received=channel.arrivals.bytes,
-            connected_since=self._since,
-            road=None if self._since is None else channel.road(),
+            connected_since=self.answers.since,
+            road=None if self.answers.since is None else channel.road(),
         )
 
     # -- sending -----------------------------------------------------------
@@ -168,7 +142,7 @@ class Conversation:
         """
         context = None if hooked is None else hooked.context
         request = make(Request, (next(self.ids), action, reply, options, context))
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+        outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         ended = None if hooked is None else hooked.end
         future: Future[Any] = Future(answerer, request.id, ended)
         sends = self.channel.sends
@@ -185,7 +159,7 @@ class Conversation:
 
     def new_outgoing(self) -> Outgoing:
         """Return what is to know what a message to this server refers to."""
-        return Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+        return Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
 
     def ask_batch(self, requests: list[Any], sent: SentBatch, answerer: Answerer) -> Future[Any]:
         """Send a batch, and return the future of its answer; all its promises complete first.
@@ -242,7 +216,7 @@ class Conversation:
         which takes longer to make than to fill.
         """
         request_id = next(self.ids)
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+        outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         request = make(Request, (request_id, action, reply, options, context))
         pending = Pending(None, outgoing, holding)
         sends = self.channel.sends
@@ -291,7 +265,7 @@ class Conversation:
     ) -> None:
         """Send a request that is to have no answer; the parameters are those of `call`."""
         request = make(Request, (next(self.ids), action, "off", options, context))
-        outgoing = Outgoing(self._runtime, self._thread, self.server_id, None, self.channel)
+        outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         sends = self.channel.sends
         try:
             self._send_soon(self.codec.encode(request, outgoing.refer))
@@ -377,7 +351,7 @@ class Conversation:
 
     def describe_silence(self, timeout: float | None) -> str:
         """Say what is known about an answer that did not come in time."""
-        if self.server_id is None:
+        if self.answers.server_id is None:
             return (
                 f"no answer from {self.address} after {timeout} s, and no sign of a server"
                 " there: either none is listening, or it has been busy all the time"
@@ -386,97 +360,6 @@ class Conversation:
             f"no answer from {self.channel.server} after {timeout} s: it is busy, and what it"
             " was asked for goes on there; to wait longer, give a _timeout"
         )
-
-    # -- receiving: see `arrivals.Receiver` ---------------------------------
-
-    def receive(self, frames: list[Any]) -> Callable[[], object] | None:
-        """Decode one message, and return what has to be done about it.
-
-        Raises
-        ------
-        RPCError
-            If it refers to what cannot be resolved.
-        """
-        try:
-            message = self.codec.decode(frames, self._resolve)
-        except Undecodable as undecodable:
-            message = undecodable.partial
-            if isinstance(message, Result):
-                return self._answer(message.id, None, undecodable.error)
-        except ProtocolError as error:
-            _log.error("dropped a malformed message of %s: %s", self.address, error)
-            return None
-        if isinstance(message, Result):
-            return self._answer(message.id, message.value, None)
-        if isinstance(message, Failure):
-            return self._effect_of_failure(message)
-        if isinstance(message, Welcome):
-            return self._welcomed(message)
-        if isinstance(message, Move):
-            self.channel.moved()
-        elif isinstance(message, Goodbye):
-            self._dismissed = True
-            return self.channel.farewell(f"has closed the connection ({message.reason})")
-        else:
-            _log.error("%s: a server does not send %s", self.address, type(message).__name__)
-        return None
-
-    def losing(self, along: list[Channel]) -> None:
-        """The server is gone; add what is lost along with this connection."""
-        if self.server_id is not None:
-            links = self._runtime.links
-            links.server_gone(self.channel, self.server_id, self._dismissed, along)
-
-    def lost(self, error: ServerDisconnected) -> None:
-        """The server is gone: everything that waits for it fails."""
-        self._end(error)
-
-    def _welcomed(self, welcome: Welcome) -> Callable[[], object] | None:
-        self._since = time.time()
-        with self._runtime.lock:
-            if welcome.server in self.channel.name.lost:
-                # It was greeted by the name under which that server was given up meanwhile.
-                return self.channel.farewell("was out of reach, and has just come back")
-            self.server_id = welcome.server
-        self._link = self._runtime.links.link(self.address, welcome.server, greeted=True)
-        name = welcome.info.get("name")
-        if isinstance(name, str) and name:
-            self._link.name = name
-            self.channel.server = self._link.describe()
-        self.channel.sizes.limits = _limits_of(welcome.info.get("limits"))
-        path, token = welcome.info.get("path"), welcome.info.get("token")
-        if isinstance(path, str) and isinstance(token, str):
-            self.channel.move(path, token)
-        return None
-
-    def _effect_of_failure(self, failure: Failure) -> Callable[[], object] | None:
-        if failure.id is not None:
-            if failure.code == "withdrawn":
-                return partial(self._pending.withdrawn, failure.id)
-            return self._answer(failure.id, None, rebuild(failure))
-        if failure.code == "stranger":
-            return self.channel.farewell("has been replaced by another one")
-        if self.server_id is None:
-            return self.channel.farewell(f"has refused this client: {failure.message}")
-        _log.error("%s could not read a message: %s", self.address, failure.message)
-        return None
-
-    def _answer(
-        self, request_id: int, value: Any, error: Exception | None
-    ) -> Callable[[], object] | None:
-        pending = self._pending.get(request_id)
-        if pending is None:
-            return None
-        pending.answered = True
-        if pending.is_batch and error is None:
-            assert isinstance(pending, SentBatch)
-            value, error = pending.read(value, self.codec, self._resolve)
-        return partial(self._pending.complete, request_id, pending, value, error)
-
-    def _resolve(self, reference: Reference) -> object:
-        owner = self._thread.server or self._runtime.callbacks
-        channel = self.channel
-        return resolve(self._runtime, owner, channel, channel.peer, self._host, reference)
 
     # -- the end -----------------------------------------------------------
 
@@ -497,13 +380,3 @@ class Conversation:
         self._pending.fail_all(error)
         self._pending.handed.end(partial(self._runtime.watcher.do, delay=CLAIM_GRACE))
         self.attention.wake()
-
-
-def _limits_of(told: object) -> Limits | None:
-    """Return what a server says that it takes; None if it says nothing of the kind."""
-    if not isinstance(told, dict):
-        return None
-    message, frames = told.get("message"), told.get("frames")
-    if type(message) is int and type(frames) is int:
-        return Limits(message=message, frames=frames)
-    return None

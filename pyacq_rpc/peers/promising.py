@@ -103,7 +103,7 @@ class Promising:
         return promise.exception() is None
 
     def _is_of_the_server(self, proxy: ObjectProxy) -> bool:
-        return proxy._obj_id.partition(".")[0] == self._conversation.server_id
+        return proxy._obj_id.partition(".")[0] == self._conversation.answers.server_id
 
     def _is_queued(self, promise: Promise[Any]) -> bool:
         return promise.request_id in self._requests or promise.request_id in self._looked_up

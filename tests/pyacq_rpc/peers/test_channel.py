@@ -12,7 +12,7 @@ import pytest
 from conftest import eventually, settled
 
 from pyacq_rpc import AuthenticationError, Future, RPCClient
-from pyacq_rpc.peers import channel, conversation
+from pyacq_rpc.peers import channel, conversation, dealer
 from pyacq_rpc.peers.attention import Attention
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.links import Links
@@ -190,7 +190,7 @@ def test_a_handshake_that_fails_at_once_is_told(monkeypatch):
                 while other.recv(1000):
                     pass
 
-        monkeypatch.setattr(channel, "connect", connect_and_see_it_fail)
+        monkeypatch.setattr(dealer, "connect", connect_and_see_it_fail)
         client = RPCClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
         with pytest.raises(AuthenticationError, match="does not speak this protocol with a key"):
             client.ping()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import faulthandler
 import gc
 import os
 import tempfile
@@ -72,11 +73,21 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         gc.freeze()
 
 
+IN_VAIN = 5.0
+"""Seconds after which whatever did not happen should have."""
+
+
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
-    """Wait for a condition; for what another thread or process is about to do."""
+    """Wait for a condition; for what another thread or process is about to do.
+
+    If it waits in vain for long, it shows what all threads are at: the next chance to see that
+    may be far off.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
+            if timeout >= IN_VAIN:
+                faulthandler.dump_traceback(2)
             return False
         time.sleep(0.005)
     return True

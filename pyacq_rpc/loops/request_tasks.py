@@ -269,8 +269,7 @@ class RequestTasks:
         wrapped = None if failed is None else UserError(failed)
         answer_late(self._server, connection, request, result, wrapped, running.ended)
         if self._server.listener.unread:
-            # Sending may have swallowed the sign that something came, and this is no turn.
-            self._server.listener.wake()
+            self._server.look_again()
 
     # -- cancelling ----------------------------------------------------------------
 

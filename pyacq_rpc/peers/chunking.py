@@ -125,6 +125,8 @@ class Chunk:
                 self._is_closed = self._went_early = True
                 frames = self._packing.finish(self._request_id, [False])
                 send_answer(self._server, self._connection, frames, self._outgoing)
+        if self._server.listener.unread:
+            self._server.look_again()
 
     def close(self) -> bool:
         """Take no more; return whether the answer has not gone early."""

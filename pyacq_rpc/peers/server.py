@@ -223,6 +223,8 @@ class ServerCore(Exporter):
                 self._reception.turn_away()
             if tasks is not None:
                 tasks.cancel_withdrawn()
+            if listener.unread:
+                self._take_in()  # before what may take long
             worked = bool(self.timers.heap) and self.timers.run_due()
             # What is within another request, or beside a task, may be needed for that to end.
             last = self._closing and self._depth == 1 and (tasks is None or tasks.finished())
@@ -235,13 +237,15 @@ class ServerCore(Exporter):
                 if self._depth == 1:
                     self.counts.turn_since = now
                 while True:
+                    if listener.unread:
+                        self._take_in()
                     self._reception.take(self._items)
                     if not self._items or self._closing or time.monotonic() >= stop:
                         break
                     if tasks is not None and tasks.starting:
                         break
-            if listener.unread and not self._looping:
-                self.look_for_urgent()  # it may be long until the next turn
+            if listener.unread:
+                self.look_again()  # it may be long until the next turn
         finally:
             self._depth -= 1
             counts = self.counts
@@ -309,12 +313,22 @@ class ServerCore(Exporter):
     def look_for_urgent(self) -> None:
         """See to urgent requests if the server's thread does not, being busy."""
         if not self.attends():
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Take in what has come over the socket, after something was sent outside of a turn.
+
+        Sending may have swallowed the sign that something has come: if nobody looked, an
+        urgent request would wait until the server's thread is through with all others.
+        """
+        self._take_in()
+        self.listener.wake_for_rest()
+
+    def _take_in(self) -> None:
+        self.listener.look_for_urgent()
+        while self.listener.inbox.urgent:
+            self.answer_urgent()  # which sends as well
             self.listener.look_for_urgent()
-            while self.listener.inbox.urgent:
-                self.answer_urgent()
-                # Sending may have swallowed the sign that more has come.
-                self.listener.look_for_urgent()
-            self.listener.wake_for_rest()
 
     def answer_urgent(self) -> None:
         """Answer the urgent requests that have come."""

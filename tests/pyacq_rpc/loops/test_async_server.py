@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 
 import pytest
+import zmq
 from conftest import eventually
 from event_loops import run_in
+from manual_peer import Peer
+from overtaking import Asking, leave_alone
 from things import Thing
 
 from pyacq_rpc import AsyncClient, LimitExceeded, Limits, RemoteCallException, RPCClient, RPCServer
+from pyacq_rpc.loops import request_tasks
 from pyacq_rpc.peers.runtime import current
 
 
@@ -384,3 +389,44 @@ def test_the_loop_goes_on_under_load(kind):
     thread.join(10)
     assert len(gaps) >= 3
     assert max(gaps) < 10.0
+
+
+@pytest.fixture
+def meet(async_server):
+    """Makes a peer of the server that writes its messages by hand."""
+    with zmq.Context() as context, contextlib.ExitStack() as peers:
+
+        def meet():
+            peer = Peer(context, async_server.address)
+            peers.callback(peer.socket.close)
+            return peer
+
+        yield meet
+
+
+def test_what_is_urgent_is_seen_when_an_answer_was_sent_beside_the_turns(
+    async_server, meet, monkeypatch
+):
+    """And the event loop is held up then, so that no turn follows."""
+    peer, asking = meet(), Asking(async_server, meet())
+    leave_alone(async_server)
+    found, has_held_up = [], threading.Event()
+
+    def hold_up():
+        found.append(asking.has_answer())
+        has_held_up.set()
+
+    def answer_and_hold_up(*args):
+        answer_late(*args)
+        asyncio.get_running_loop().call_soon(hold_up)
+
+    async def work():
+        await asyncio.sleep(0.01)  # so that it is answered by its task
+        asking.ask()
+
+    answer_late = request_tasks.answer_late
+    monkeypatch.setattr(request_tasks, "answer_late", answer_and_hold_up)
+    async_server["work"] = work
+    assert peer.call("@work") is None
+    assert has_held_up.wait(20)
+    assert found == [True]

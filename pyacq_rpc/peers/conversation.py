@@ -329,7 +329,8 @@ class Conversation:
         self, interrupt: KeyboardInterrupt, request_id: int, withdraw: Callable[[], object]
     ) -> None:
         """Note with an interrupt that it has ended the wait for this request."""
-        call = Unanswered(self.address, self.channel.server, request_id, self._pending, withdraw)
+        server, wait = self.channel.server, self.attention.wait
+        call = Unanswered(self.address, server, request_id, self._pending, withdraw, wait)
         note_unanswered(interrupt, call)
 
     # -- waiting -----------------------------------------------------------

@@ -23,6 +23,8 @@ class Unanswered:
         The requests of that client that are on their way.
     withdraw : callable
         Withdraws the request if the server has not begun with it.
+    wait : callable
+        Takes in messages until something is so: `Attention.wait`.
     """
 
     def __init__(
@@ -32,16 +34,22 @@ class Unanswered:
         request_id: int,
         pending: Container[int],
         withdraw: Callable[[], object],
+        wait: Callable[[Callable[[], bool], float | None, bool], bool],
     ) -> None:
         self.address = address
         self.server = server
         self.withdraw = withdraw
         self.request_id = request_id
         self._pending = pending
+        self._wait = wait
 
     def goes_on(self) -> bool:
         """Whether it was neither answered nor withdrawn, and the server is there."""
         return self.request_id in self._pending
+
+    def ends(self, within: float) -> bool:
+        """Wait until it no longer goes on, that many seconds at most; whether that is so."""
+        return self._wait(lambda: not self.goes_on(), within, False)
 
 
 def note_unanswered(interrupt: KeyboardInterrupt, call: Unanswered) -> None:

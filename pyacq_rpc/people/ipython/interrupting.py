@@ -23,6 +23,9 @@ __all__ = ["SOON", "Interruption"]
 SOON = 5.0
 """Seconds after the first Ctrl-C within which another one interrupts the remote call."""
 
+_TO_END = 1.0
+"""Seconds for which an interrupted call is waited for, which may have to tidy up."""
+
 
 class Interruption:
     """Knows which call the user has ceased to wait for, and how to stop it.
@@ -63,8 +66,11 @@ class Interruption:
         """Note what an exception has ended the wait for, before that is shown."""
         call = unanswered_by(error)
         if call is not None and call.goes_on():
-            self._call, self._noted = call, time.monotonic()
+            self._note(call)
             self._mind_signals(True)
+
+    def _note(self, call: Unanswered) -> None:
+        self._call, self._noted = call, time.monotonic()
 
     def stop(self) -> str:
         """Stop that call; return what has come of it, in words."""
@@ -81,7 +87,11 @@ class Interruption:
             if status.state == "unresponsive":
                 return f"{call.server} gives no sign of life; your call was withdrawn."
             if client.interrupt(future=call):
-                return f"Interrupted {status.doing or 'the call'} in {call.server}."
+                told = f"Interrupted {status.doing or 'the call'} in {call.server}"
+                if call.ends(_TO_END):
+                    return f"{told}."
+                self._note(call)
+                return f"{told}, where it has not ended yet; once more interrupts it again."
             if status.state == "busy":
                 return (
                     f"Your call was withdrawn. {call.server} goes on with {status.doing}, which"

@@ -57,8 +57,19 @@ def test_a_server_that_closes_answers_no_more(server, thing):
     server["thing"].gate.set()
 
 
+def test_its_end_can_be_waited_for(server, thing):
+    call = unanswered_by(interrupted(lambda: thing.wait(_timeout=20)))
+    assert not call.ends(0.1)
+    server["thing"].gate.set()
+    assert call.ends(10)
+
+
+def never(*_):
+    raise AssertionError("nobody asks for this")
+
+
 def test_the_innermost_call_counts():
-    inner, outer = (Unanswered("a", "s", n, (), lambda: None) for n in (1, 2))
+    inner, outer = (Unanswered("a", "s", n, (), never, never) for n in (1, 2))
     interrupt = KeyboardInterrupt()
     note_unanswered(interrupt, inner)
     note_unanswered(interrupt, outer)

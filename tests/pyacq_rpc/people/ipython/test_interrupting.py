@@ -85,6 +85,33 @@ def test_the_first_one_ends_the_wait_and_the_second_the_call(worker, run, shell,
     assert run("%interrupt")[1] == "There is no call of yours that goes on.\n"
 
 
+STUBBORN = """
+import time
+class Stage:
+    def move(self):
+        self.stopped = 0
+        while self.stopped < 2:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                self.stopped += 1
+server["stage"] = Stage()
+"""
+
+
+def test_a_call_that_takes_no_notice_is_interrupted_again(worker, run, shell, press, is_busy):
+    run(f"%%remote worker\n{STUBBORN}")
+    shell.user_ns["stage"] = worker["stage"]
+    press(is_busy)
+    run("stage.move(_timeout=None)")
+    told = run("%interrupt")[1]
+    assert told.startswith("Interrupted stage.move in worker")
+    assert told.endswith("where it has not ended yet; once more interrupts it again.\n")
+    assert run("%interrupt")[1].startswith("Interrupted stage.move in worker")
+    assert eventually(lambda: not is_busy())
+    assert worker["stage"].stopped == 2
+
+
 def test_what_goes_on_is_told(worker, shell, press, is_busy, capsys):
     press(is_busy)
     shell.run_cell("clock.sleep(60, _timeout=None)")

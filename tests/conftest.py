@@ -7,6 +7,8 @@ import contextlib
 import faulthandler
 import gc
 import os
+import random
+import socket
 import tempfile
 import threading
 import time
@@ -91,6 +93,17 @@ def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def fixed_address() -> str:
+    """Return an address where several servers may listen one after the other.
+
+    While none does, its port goes to nobody who asks for any, as those do that others leave.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # systems give those beyond
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return f"tcp://127.0.0.1:{port}"
 
 
 def collected(*references: weakref.ref[Any]) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import zmq
-from conftest import eventually, open_descriptors, settled, with_key
+from conftest import eventually, fixed_address, open_descriptors, settled, with_key
 
 from pyacq_rpc import ObjectProxy, RPCClient, RPCServer
 from spawner import ProcessSpawner
@@ -64,8 +64,8 @@ def test_undecodable_child_output_wedges_the_child():
 
 
 def test_respawn_at_the_same_address_fails():
-    with ProcessSpawner() as node:
-        address = node.address
+    address = fixed_address()
+    with ProcessSpawner(address=address) as node:
         node.kill()
     with ProcessSpawner(address=address) as node:
         assert node.client.ping() == "pong"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from .peers import PEERS
 from .questions import PATIENCE, QUESTIONS, Case, short
 
 ROOT = Path(__file__).parents[2]
+
+TRIES = 5
+"""Ports to try: between being found and being listened at, one may be taken by somebody else."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,30 +71,41 @@ def is_installed(name: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+QUIET: dict[str, Any] = {
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.DEVNULL,  # some log each failure
+    "text": True,
+    "cwd": ROOT,
+}
+
+
 def answer(name: str, question: str) -> str:
     """Put one question, to a server of its own; return the sentence."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
     command = [sys.executable, "-m", __package__ or "", name]
-    serving = [*command, "--serve", port]
-    # Some log each failure.
-    quiet: dict[str, Any] = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.DEVNULL,
-        "text": True,
-        "cwd": ROOT,
-    }
-    with subprocess.Popen(serving, **quiet) as server:
+    with serving(command) as (server, port):
+        asking = [*command, "--only", question, "--ask", str(port), str(server.pid)]
         try:
-            assert server.stdout is not None
-            server.stdout.readline()
-            asking = [*command, "--only", question, "--ask", port, str(server.pid)]
-            return subprocess.run(asking, **quiet, timeout=PATIENCE).stdout.strip() or "no answer"
+            return subprocess.run(asking, **QUIET, timeout=PATIENCE).stdout.strip() or "no answer"
         except subprocess.TimeoutExpired:
             return f"nothing after {PATIENCE:.0f} s"
-        finally:
-            server.kill()
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start a server; yield its process, and where it listens."""
+    for _ in range(TRIES):
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        with subprocess.Popen([*command, "--serve", str(port)], **QUIET) as server:
+            try:
+                assert server.stdout is not None
+                if server.stdout.readline():
+                    yield server, port
+                    return
+            finally:
+                server.kill()
+    raise RuntimeError(f"the server did not start: {' '.join(command)}")
 
 
 if __name__ == "__main__":

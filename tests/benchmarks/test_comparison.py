@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("numpy")
 
-from benchmarks.comparison.__main__ import answer, main
+from benchmarks.comparison.__main__ import answer, main, serving
 from benchmarks.comparison.peers import PEERS
 from benchmarks.comparison.questions import QUESTIONS
 
@@ -28,6 +31,26 @@ OURS = "pyacq-rpc"
 )
 def test_a_question_is_answered(question: str, found: str):
     assert found in answer(OURS, question)
+
+
+def test_a_server_that_finds_its_port_taken_is_given_another(tmp_path: Path):
+    code = (
+        "import pathlib, time; first = pathlib.Path('first')\n"
+        "if first.exists(): print('ready', flush=True); time.sleep(60)\n"
+        "first.touch(); raise OSError('taken')"
+    )
+    with serving([sys.executable, "-c", f"import os; os.chdir({str(tmp_path)!r})\n{code}"]) as (
+        server,
+        port,
+    ):
+        assert server.poll() is None
+        assert server.args[-2:] == ["--serve", str(port)]
+    assert server.poll() is not None
+
+
+def test_one_that_does_not_start_is_told():
+    with pytest.raises(RuntimeError, match="did not start"), serving([sys.executable, "-c", ""]):
+        pass
 
 
 def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch):

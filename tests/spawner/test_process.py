@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import eventually, open_descriptors
+from conftest import eventually, fixed_address, open_descriptors
 from processes import gone, in_a_fork
 from things import Thing
 
@@ -90,9 +90,8 @@ class TestStarting:
             assert node._import("sys").stdin.read() == ""
 
     def test_a_chosen_address_is_used_again_at_once(self):
-        with ProcessSpawner() as node:
-            address = node.address
-        for _ in range(3):
+        address = fixed_address()
+        for _ in range(4):
             with ProcessSpawner(address=address) as node:
                 assert node.address == address
                 assert node._import("math").sqrt(4) == 2
@@ -160,8 +159,8 @@ class TestEnding:
             client.ping()
 
     def test_a_proxy_of_a_dead_node_never_reaches_its_successor(self):
-        with ProcessSpawner() as node:
-            address = node.address
+        address = fixed_address()
+        with ProcessSpawner(address=address) as node:
             old = node._import("os")
             pid = old.getpid()
             node.kill()
@@ -247,7 +246,7 @@ class TestEnding:
             assert node._import("math").sqrt(4) == 2
 
     def test_stop_leaves_other_clients_of_a_successor_alone(self):
-        first = ProcessSpawner()
+        first = ProcessSpawner(address=fixed_address())
         first.client.close_server()
         first.proc.wait(10)
         with ProcessSpawner(address=first.address) as second:

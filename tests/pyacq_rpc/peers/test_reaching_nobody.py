@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 
 import pytest
-from conftest import eventually, open_descriptors, settled
+from conftest import eventually, fixed_address, open_descriptors, settled
 
 from pyacq_rpc import ObjectProxy, RPCClient
 from pyacq_rpc.peers.channel import Channel
@@ -21,8 +20,7 @@ from spawner import ProcessSpawner
 @pytest.fixture
 def vacant():
     """An address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+    return fixed_address()
 
 
 def of_somebody_at(address):

@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 import zmq
+from conftest import fixed_address
 
 from pyacq_rpc.transport.greeting import greets
 
@@ -15,9 +16,9 @@ def where(request):
     """An address, and a function that listens there with a plain socket."""
     with tempfile.TemporaryDirectory() as folder:
         if request.param == "tcp":
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port = probe.getsockname()[1]
-            yield f"tcp://127.0.0.1:{port}", lambda: socket.create_server(("127.0.0.1", port))
+            address = fixed_address()
+            port = int(address.rpartition(":")[2])
+            yield address, lambda: socket.create_server(("127.0.0.1", port))
         else:
             path = os.path.join(folder, "socket")
 

@@ -271,7 +271,7 @@ def test_a_nuisance_leaves_nothing(server, road, nuisance):
     assert other["thing"].add(1, 2) == 3
     assert eventually(lambda: len(open_descriptors()) <= before)
     assert eventually(lambda: not server.listener.inbox.waiting)
-    assert not server.listener.connections._strangers
+    assert eventually(lambda: not server.listener.connections._strangers)
 
 
 def test_connections_that_say_nothing_harm_nobody(server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextvars
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -46,6 +47,9 @@ def is_awaited(result: object) -> bool:
     if cls is CoroutineType:
         return True
     return hasattr(cls, "__await__") and (isinstance(result, Coroutine) or asyncio.isfuture(result))
+
+
+_depth: contextvars.ContextVar[int] = contextvars.ContextVar("pyacq_rpc_depth", default=0)
 
 
 class _Running:
@@ -191,8 +195,17 @@ class RequestTasks:
     ) -> None:
         self._running.add(running)
         carry_out = self._carry_out(running, awaitable, done)
-        running.task = self._loop.create_task(carry_out, name=running.about or None)
+        begin = partial(self._loop.create_task, carry_out, name=running.about or None)
+        running.task = contextvars.copy_context().run(self._begin_at_depth, begin)
         running.task.add_done_callback(partial(self._ended, running, awaitable))
+
+    def _begin_at_depth(self, begin: Callable[[], asyncio.Task[None]]) -> asyncio.Task[None]:
+        _depth.set(self._server.doing.depth)
+        return begin()  # the task inherits it
+
+    def depth_of_calls(self) -> int:
+        """Return the depth of requests that are made by the current task."""
+        return _depth.get()
 
     def _started(self) -> None:
         self.starting = False

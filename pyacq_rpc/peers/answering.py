@@ -13,7 +13,7 @@ from ..session.batch import EarlierFailure
 from ..session.dispatch import GIVES_ITEMS, Dispatcher, UserError
 from ..session.feed import IsBusy
 from ..session.remote_errors import describe, failure_of_error
-from ..wire.messages import URGENT, Failure, Request, Result, make
+from ..wire.messages import MOST_DEPTH, URGENT, Failure, Request, Result, make
 from .chunking import Chunk, send_answer
 from .connection import Connection
 from .exchange import Outgoing, refuse
@@ -111,10 +111,14 @@ def carry_out(
     goes_on = False  # as a task, which ends it
     running, counts = server.doing, server.counts
     outer, outer_since, waits = running.request, running.since, running.waits
-    outer_peer, further_out = running.peer, running.outer
+    outer_peer, further_out, outer_depth = running.peer, running.outer, running.depth
+    depth = request.depth + (request.depth < MOST_DEPTH)
+    if dispatcher is not server.dispatcher and depth < outer_depth:
+        depth = outer_depth  # the requests of a batch do not tell it again
     counts.in_flight += is_call
     running.request, running.since, running.waits = request, since, 0
     running.peer = connection.peer
+    running.depth = depth
     if outer is not None:
         running.outer = (*further_out, (outer, outer_peer))
     try:
@@ -142,10 +146,10 @@ def carry_out(
             if not goes_on:
                 frames = _frames_of_result(server, connection, request, result, outgoing)
         running.request, running.since, running.waits = outer, outer_since, waits
-        running.peer, running.outer = outer_peer, further_out
+        running.peer, running.outer, running.depth = outer_peer, further_out, outer_depth
     except BaseException as error:  # noqa: BLE001  # user code may raise anything
         running.request, running.since, running.waits = outer, outer_since, waits
-        running.peer, running.outer = outer_peer, further_out
+        running.peer, running.outer, running.depth = outer_peer, further_out, outer_depth
         failed = error
     counts.in_flight -= is_call and not goes_on
     interrupted = running.wanted is request

@@ -280,7 +280,7 @@ class Batch(Promising):
             if hooked is not None:
                 hooked.begin(self._runtime.outgoing_hooks)
                 context = hooked.context
-            message = make(Request, (request_id, action, reply, opts, context))
+            message = make(Request, (request_id, action, reply, opts, context, 0))
             frames = self._codec.encode(message, request.refer)
             if len(frames) > 1:
                 # Now: the block may change what these are of, before it is over.

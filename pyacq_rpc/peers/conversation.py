@@ -141,7 +141,8 @@ class Conversation:
             To be told when the answer has come.
         """
         context = None if hooked is None else hooked.context
-        request = make(Request, (next(self.ids), action, reply, options, context))
+        depth = self._thread.depth_of_calls()
+        request = make(Request, (next(self.ids), action, reply, options, context, depth))
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         ended = None if hooked is None else hooked.end
         future: Future[Any] = Future(answerer, request.id, ended)
@@ -173,7 +174,8 @@ class Conversation:
         answerer : Answerer
         """
         options = {"requests": requests, "unread": sent.unread()}
-        request = Request(next(self.ids), "batch", "value", options)
+        depth = self._thread.depth_of_calls()
+        request = Request(next(self.ids), "batch", "value", options, None, depth)
         future = sent.future = Future(answerer, request.id)
         sends = self.channel.sends
         try:
@@ -215,9 +217,12 @@ class Conversation:
         This is `ask` and `wait` without a future, which few calls need and
         which takes longer to make than to fill.
         """
+        depth = self._thread.depth_of_calls()
+        if depth and reentrant and self._thread.server is not None:
+            self._thread.server.nesting.check()
         request_id = next(self.ids)
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
-        request = make(Request, (request_id, action, reply, options, context))
+        request = make(Request, (request_id, action, reply, options, context, depth))
         pending = Pending(None, outgoing, holding)
         sends = self.channel.sends
         self._calling += 1
@@ -264,7 +269,8 @@ class Conversation:
         context: dict[str, str] | None = None,
     ) -> None:
         """Send a request that is to have no answer; the parameters are those of `call`."""
-        request = make(Request, (next(self.ids), action, "off", options, context))
+        depth = self._thread.depth_of_calls()
+        request = make(Request, (next(self.ids), action, "off", options, context, depth))
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         sends = self.channel.sends
         try:

@@ -14,6 +14,7 @@ from ..transport.backlog import Backlog
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
 from ..transport.stamps import secret_of, unstamp
+from ..wire.codecs import depth_of
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
 from .sizes import too_much
@@ -111,6 +112,10 @@ class Inbox:
         self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
         self.running: dict[bytes, int] = {}
         self.cancels: collections.deque[tuple[Connection, int]] | None = None
+        # The last item up to which nothing was found to bring forward, and of what depth.
+        self._looked: tuple[tuple[bytes, list[Any] | None] | None, int] = (None, 0)
+        # Who had sent something else than requests by then.
+        self._keep_books: set[bytes | None] = set()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -131,6 +136,48 @@ class Inbox:
         self.items.extend(kept)
         self.waiting.pop(identity, None)
         self.refused.discard(identity)
+
+    def bring_forward(self, depth: int) -> bool:
+        """Make the next item one that keeps the books, or leads to a request of that depth or more.
+
+        All that the same client has sent before comes first.
+
+        Returns
+        -------
+        bool
+            Whether there is one.
+        """
+        items = self.items
+        looked, at_depth = self._looked
+        new = []
+        for item in reversed(items):
+            if item is looked and depth >= at_depth:
+                break  # this and those before are known
+            new.append(item)
+        deep = None
+        for who, frames in reversed(new):
+            found = -1 if frames is None else depth_of(frames)
+            if found is None:
+                self._keep_books.add(who)
+            elif found >= depth:
+                deep = who
+                break
+        missing = self._keep_books | {deep}
+        for place, (who, frames) in enumerate(items if len(missing) > 1 or deep else ()):
+            if who not in missing or frames is None:
+                continue
+            if who == deep or depth_of(frames) is None:
+                self._put_first(place)
+                return True
+            missing.discard(who)
+        self._keep_books -= missing
+        self._looked = (items[-1] if items else None), depth
+        return False
+
+    def _put_first(self, place: int) -> None:
+        item, put = self.items[place], self.items.appendleft
+        del self.items[place]
+        put(item)  # with no call in between: both happen, or neither
 
     def keep(self, identity: bytes, frames: list[Any]) -> bool:
         """Queue what is no request, and has come beyond the limit; whether that may be."""

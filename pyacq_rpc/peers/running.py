@@ -36,6 +36,8 @@ class Running:
         Who has asked for it.
     outer : tuple of (Request, str)
         Those that it is carried out within, and who has asked for them.
+    depth : int
+        The depth of requests that are made by it; 0 if there is none.
     since : float
         When that began, by `time.monotonic`, to about a millisecond.
     wanted : Request or None
@@ -55,6 +57,7 @@ class Running:
     __slots__ = (
         "_lock",
         "_raised",
+        "depth",
         "leaving",
         "outer",
         "peer",
@@ -68,6 +71,7 @@ class Running:
     def __init__(self) -> None:
         self.request: Request | None = None
         self.peer = ""
+        self.depth = 0
         self.outer: tuple[tuple[Request, str], ...] = ()
         self.since = 0.0
         self.wanted: Request | None = None

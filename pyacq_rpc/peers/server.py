@@ -29,6 +29,7 @@ from .chunking import Prompter
 from .exporter import Exporter
 from .listener import Listener
 from .local import LocalClient
+from .nesting import Nesting
 from .reception import Reception
 from .running import Running, describe_running
 from .runtime import SERVER_GRACE, current
@@ -72,6 +73,8 @@ class ServerCore(Exporter):
         Names this incarnation; no other server will ever have it.
     policy : Policy
         What decides.
+    nesting : Nesting
+        What is carried out within a request that waits.
     tasks : Tasks or None
         The requests that go on after their turn, where there is an event loop for that.
 
@@ -105,6 +108,7 @@ class ServerCore(Exporter):
             self.policy: Policy = Trusted() if policy is None else policy
             self.dispatcher = Dispatcher(self.table, self.policy, self)
             self.doing = Running()
+            self.nesting = Nesting(self.listener, self.doing)
             self.counts = ServerCounts()
             self.prompter = Prompter(runtime)
             self.tasks: Tasks | None = None
@@ -183,6 +187,11 @@ class ServerCore(Exporter):
         """How many turns are within each other just now."""
         return self._depth
 
+    def depth_of_calls(self) -> int:
+        """Return the depth of a request that is made now, in the server's thread."""
+        tasks = self.tasks
+        return self.doing.depth or (0 if tasks is None else tasks.depth_of_calls())
+
     def fds(self) -> list[int]:
         """Descriptors that are readable when `serve_ready` may have work."""
         return self.listener.fds()
@@ -228,7 +237,7 @@ class ServerCore(Exporter):
             worked = bool(self.timers.heap) and self.timers.run_due()
             # What is within another request, or beside a task, may be needed for that to end.
             last = self._closing and self._depth == 1 and (tasks is None or tasks.finished())
-            if self._items and not last:
+            if self._items and not last and (self._depth == 1 or self.nesting.admits()):
                 worked = True
                 if self.may_nest and len(self._items) > 1:
                     listener.wake()

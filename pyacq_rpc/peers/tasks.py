@@ -73,6 +73,9 @@ class Tasks(Protocol):
             Cancels it; None if the result is there.
         """
 
+    def depth_of_calls(self) -> int:
+        """Return the depth of requests that are made by the task that is in its turn now, or 0."""
+
     def cancel(self, connection: Connection, request_id: int) -> None:
         """A client has withdrawn a request."""
 

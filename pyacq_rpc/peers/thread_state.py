@@ -31,6 +31,14 @@ class ThreadState:
         # The identifiers of threads are used again once they have ended.
         return not self.ended and self.ident == threading.get_ident()
 
+    def depth_of_calls(self) -> int:
+        """Of how many requests, of which each waits for the next, a call made here is the last.
+
+        That is 0 if nothing is carried out here for a request.
+        """
+        server = self.server
+        return 0 if server is None else server.depth_of_calls()
+
     def close(self) -> None:
         """Give the descriptors back; the thread is ending."""
         self.ended = True

@@ -243,7 +243,9 @@ class QtRPCServer(ServerCore):
                 worked = self.serve_ready(max(0.0, stop - time.monotonic()))
                 if not self.listener.closed:
                     more = self.listener.settle() or (worked and self._closing)
-                    if not more:
+                    # What is there may have to wait for the end of a request that this is within.
+                    waits = nested and not (worked or self.listener.unread)
+                    if waits or not more:
                         break
                     # The event loop may have been asked to end: there is no other turn then.
                     closes = self._closing and not self._depth

@@ -6,16 +6,26 @@ JSON one with ``[``: a server needs no setting to tell them apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..errors import ProtocolError
-from .messages import Message
+from .messages import REQUEST, Message
 from .msgpack_codec import MsgpackCodec
 from .packing import Packing
 from .values import ANY_NESTING, Frame, Refer, Resolve
 
-__all__ = ["Codec", "codec_named", "codec_of"]
+__all__ = ["Codec", "codec_named", "codec_of", "depth_of"]
+
+_REQUEST, _OF_SEVEN = bytes([REQUEST]), 0x97
+"""What stands second in a request in MessagePack, and first in one of seven elements."""
+
+_REQUEST_IN_JSON = re.compile(rb"\[\s*%d\s*," % REQUEST)
+_DEPTH_IN_JSON = re.compile(rb",\s*(\d{1,3})\s*\]\s*$")
+
+_LOOKED_AT = 16
+"""Bytes at either end of a message in JSON."""
 
 
 class Codec(Protocol):
@@ -88,3 +98,26 @@ def codec_of(frames: Sequence[Frame], nesting: int = ANY_NESTING) -> Codec:
     if first == ord("["):
         return _json(nesting)
     raise ProtocolError(f"unknown serializer: a message begins with byte {first}")
+
+
+def depth_of(frames: Sequence[Frame]) -> int | None:
+    """Return the depth of a request without reading it, or None if it is another message.
+
+    Examples
+    --------
+    >>> depth_of([b'[2,1,"ping","ack",{},null,3]']), depth_of([b'[2,1,"ping","ack",{}]'])
+    (3, 0)
+    >>> depth_of([bytes([0x97, 2, 1, 0xA4, *b"ping", 0xA3, *b"ack", 0x80, 0xC0, 3])])
+    3
+    >>> depth_of([b"[9,7]"])
+    """
+    head = frames[0] if frames else b""
+    if head[:1] == b"[":
+        if _REQUEST_IN_JSON.match(bytes(head[:_LOOKED_AT])) is None:
+            return None
+        # One that does not tell its depth ends with a map.
+        found = _DEPTH_IN_JSON.search(bytes(head[-_LOOKED_AT:]))
+        return 0 if found is None else int(found[1])
+    if bytes(head[1:2]) != _REQUEST:
+        return None
+    return head[-1] if head[0] == _OF_SEVEN else 0

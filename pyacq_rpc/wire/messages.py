@@ -25,6 +25,7 @@ from .context import check_context
 
 __all__ = [
     "ACTIONS",
+    "MOST_DEPTH",
     "REPLIES",
     "REQUEST",
     "RESULT",
@@ -127,7 +128,9 @@ class Welcome(NamedTuple):
 class Request(NamedTuple):
     """A client wants ``action`` done, with the options of that action.
 
-    ``context`` is for who traces calls; it is not written if there is none.
+    ``context`` is for who traces calls. ``depth`` tells how many others it was made within,
+    of which each waits for the next: 1 if what has made it is carried out for a request that
+    was made within none. Both are left out at the end where there is nothing to say.
     """
 
     id: int
@@ -135,6 +138,7 @@ class Request(NamedTuple):
     reply: str
     options: dict[str, Any]
     context: dict[str, str] | None = None
+    depth: int = 0
 
 
 class Result(NamedTuple):
@@ -255,6 +259,12 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[type, ...], ...]], ...] = (
 REQUEST, RESULT = 2, 3
 """The kinds that there are most of."""
 
+_PLAIN = 5
+"""Elements of a request without what may be left out."""
+
+MOST_DEPTH = 127
+"""The largest depth that is told; it takes one byte, the last of a message."""
+
 _KIND: dict[type[Any], int] = {cls: kind for kind, (cls, _) in enumerate(_LAYOUT)}
 _STRING_LISTS: dict[Any, int] = {Failure: 3, Release: 0}
 
@@ -293,8 +303,9 @@ def pack_fields(message: Message) -> list[Any]:
     [9, 7]
     """
     fields = [_KIND[type(message)], *message]
-    if fields[0] == REQUEST and not fields[-1]:
-        del fields[-1]
+    if fields[0] == REQUEST:
+        while len(fields) > _PLAIN and not fields[-1]:
+            del fields[-1]
     return fields
 
 
@@ -320,19 +331,23 @@ def parse(fields: object) -> Message:
         return make(Result, fields[1:])
     if not is_known:
         raise ProtocolError(f"unknown kind of message: {_short(kind)}")
-    if kind == REQUEST and 5 <= len(fields) <= 6:
+    if kind == REQUEST and _PLAIN <= len(fields) <= _PLAIN + 2:
         number, action, reply, options = fields[1:5]
         if type(number) is int and type(action) is type(reply) is str and type(options) is dict:
-            context = None
+            context, depth = None, 0
             try:
-                if len(fields) == 6:
-                    context = fields[5]
-                    check_context(context)
-                return _check_request(make(Request, (number, action, reply, options, context)))
+                if len(fields) > _PLAIN:
+                    context = fields[_PLAIN]
+                    if len(fields) > _PLAIN + 1:
+                        depth = _check_depth(fields[-1])
+                    if context is not None or not depth:
+                        check_context(context)
+                request = make(Request, (number, action, reply, options, context, depth))
+                return _check_request(request)
             except ProtocolError as error:
                 error.request_id = number
                 raise
-        fields = fields[:5]  # one of these is wrong, which is said below
+        fields = fields[:_PLAIN]  # one of these is wrong, which is said below
     cls, layout = _LAYOUT[kind]
     if len(fields) != len(layout) + 1:
         raise ProtocolError(f"{cls.__name__} has {len(layout)} fields, not {len(fields) - 1}")
@@ -343,6 +358,12 @@ def parse(fields: object) -> Message:
     if cls in _STRING_LISTS:
         _check_strings(cls.__name__, fields[1 + _STRING_LISTS[cls]])
     return message
+
+
+def _check_depth(depth: object) -> int:
+    if type(depth) is not int or not 0 < depth <= MOST_DEPTH:
+        raise ProtocolError(f"a depth is an integer from 1 to {MOST_DEPTH}, not {_short(depth)}")
+    return depth
 
 
 def _check_request(request: Request) -> Request:

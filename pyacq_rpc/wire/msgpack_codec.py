@@ -64,12 +64,14 @@ def _packed(packer: msgpack.Packer, fields: object) -> bytes:
 
 def _plain(request: Request) -> list[Any] | None:
     """Return the fields of a request that needs no lowering; most calls do not."""
-    number, action, reply, options, context = request
+    number, action, reply, options, context, depth = request
     if action == "call_obj" and not options["kwargs"]:
         target, args = options["obj"], options["args"]
         if type(target) is Target and Lowering.natives.issuperset(map(type, args)):
             options = {"obj": [target.ref, *target.attributes], "args": args, "kwargs": {}}
             fields = [REQUEST, number, action, reply, options]
+            if depth:
+                return [*fields, context, depth]
             return [*fields, context] if context else fields
     return None
 

@@ -56,6 +56,24 @@ def test_an_answer_need_not_wait_for_those_before_it(thing):
     slow.cancel()
 
 
+def test_calls_of_a_task_tell_that_it_was_asked_for(async_server, server):
+    """Wherever it has got to, and so do those of the tasks that it begins."""
+    server["depth"] = lambda: current().thread().depth_of_calls() - 1
+
+    async def ask():
+        async with AsyncClient(server.address) as client:
+            depth = await client["depth"]
+            return [await depth(), *await asyncio.gather(depth(), asyncio.create_task(ask_once()))]
+
+    async def ask_once():
+        async with AsyncClient(server.address) as client:
+            depth = await client["depth"]
+            return await depth()
+
+    async_server["ask"] = ask
+    assert RPCClient(async_server.address)["ask"]() == [1, 1, 1]
+
+
 def test_futures_are_awaited_too(thing):
     assert thing.future() == "in time"
 

@@ -257,3 +257,14 @@ def _stubborn_box(gui):
     for text in "one", "two":
         box.addButton(text, box.ButtonRole.AcceptRole)
     return box
+
+
+def test_a_flood_of_requests_of_which_each_waits_ends_well():
+    with ProcessSpawner(qt=True) as node:
+        reduce = node._import("functools").reduce
+        node._import("time").sleep(0.5, _sync="off")  # so that they are all there
+        products = [
+            reduce(lambda a, b: a * b, [2, number], _sync="async", _timeout=60)
+            for number in range(500)
+        ]
+        assert [it.result(60) for it in products] == [2 * number for number in range(500)]

@@ -147,6 +147,11 @@ MESSAGES: list[tuple[Message, str, str]] = [
         '[2,11,"ping","off",{},{"traceparent":"00-1-2-01","user":"\\u00e9"}]',
     ),
     (
+        Request(8, "ping", "auto", {}, None, 3),
+        "970208a470696e67a46175746f80c003",
+        '[2,8,"ping","auto",{},null,3]',
+    ),
+    (
         Request(
             12,
             "call_obj",

@@ -97,6 +97,35 @@ def test_a_field_of_another_type_breaks_the_protocol(message, wrong):
             parse(fields)
 
 
+class TestTheDepthOfARequest:
+    @staticmethod
+    def fields(depth, context=None):
+        return [2, 7, "ping", "auto", {}, context, depth]
+
+    @pytest.mark.parametrize("context", [None, {"a": "b"}])
+    @pytest.mark.parametrize("depth", [1, 127])
+    def test_it_is_the_last_field(self, context, depth):
+        request = Request(7, "ping", "auto", {}, context, depth)
+        assert pack_fields(request) == self.fields(depth, context)
+        assert parse(pack_fields(request)) == request
+
+    @pytest.mark.parametrize("context", [None, {"a": "b"}])
+    def test_none_is_left_out(self, context):
+        request = Request(7, "ping", "auto", {}, context, 0)
+        assert pack_fields(request) == [2, 7, "ping", "auto", {}, *([context] if context else [])]
+        assert parse(pack_fields(request)).depth == 0
+
+    @pytest.mark.parametrize("wrong", [None, 0, -1, 128, 2**70, True, 1.0, "1", [], {}])
+    def test_anything_else_breaks_the_protocol(self, wrong):
+        with pytest.raises(ProtocolError, match="a depth is an integer from 1 to 127") as caught:
+            parse(self.fields(wrong))
+        assert caught.value.request_id == 7
+
+    def test_there_is_nothing_behind_it(self):
+        with pytest.raises(ProtocolError):
+            parse([*self.fields(1), 1])
+
+
 class TestTheContextOfARequest:
     @staticmethod
     def fields(context, options=None):

@@ -1,0 +1,77 @@
+"""What is carried out within a request that waits, when there is much of that already.
+
+While a request waits for an answer, its thread carries out others, since the answer may depend
+on one of them. Each takes room on Python's stack. When that is half full, only those are begun
+that the answer may depend on: each request tells how many others it was made within, and what
+our own call leads to was made within more than that.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ..late_logging import getLogger
+from ..wire.messages import MOST_DEPTH
+
+if TYPE_CHECKING:
+    from .listener import Listener
+    from .running import Running
+
+__all__ = ["Nesting"]
+
+_log = getLogger(__name__)
+
+_HALF, _SPENT = 0.5, 0.875
+"""Shares of the stack that are in use when it matters; the rest is for the requests' own calls."""
+
+
+class Nesting:
+    """Decides that for one server.
+
+    Parameters
+    ----------
+    listener : Listener
+        The server's.
+    running : Running
+        What it is carrying out.
+    """
+
+    def __init__(self, listener: Listener, running: Running) -> None:
+        self._listener = listener
+        self._running = running
+        self._has_told = False
+
+    def admits(self) -> bool:
+        """Whether something may be begun now, within a request; that is the next item then."""
+        if not _exceeds(_HALF):
+            return True
+        with self._listener.lock:
+            if self._listener.inbox.bring_forward(min(self._running.depth + 1, MOST_DEPTH)):
+                return True
+        if not self._has_told:
+            self._has_told = True
+            _log.warning(
+                "%s: requests have to wait, since so many are carried out within each other, of"
+                " which each waits for an answer. A client that was made with reentrant=False"
+                " does not begin with others while it waits",
+                self._listener.address,
+            )
+        return False
+
+    def check(self) -> None:
+        """Raise `RecursionError` if a request may no longer wait for another answer."""
+        if _exceeds(_SPENT):
+            raise RecursionError(
+                "too many calls wait for each other; look for objects that call each other for"
+                " ever, and see 'Reentrancy' in the guide"
+            )
+
+
+def _exceeds(share: float) -> bool:
+    """Whether this thread uses more than that share of the stack that Python lets it have."""
+    try:
+        sys._getframe(int(share * sys.getrecursionlimit()))
+    except ValueError:  # there are not that many frames
+        return False
+    return True

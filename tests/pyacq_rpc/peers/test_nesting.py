@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+from conftest import eventually
+
+from pyacq_rpc import RPCClient
+from pyacq_rpc.peers import nesting
+from pyacq_rpc.peers.nesting import Nesting
+from pyacq_rpc.peers.runtime import current
+
+pytestmark = pytest.mark.timeout(120)
+
+MANY = 500
+"""Requests of which each waits for an answer; within each other they are far too many."""
+
+
+class Relay:
+    """Asks others, and notes what it was asked."""
+
+    def __init__(self):
+        self.begun = []
+        self.answers = []
+        self.elsewhere = None
+
+    def ask(self, function, number):
+        self.begun.append(number)
+        answer = function(number)
+        self.answers.append(answer)
+        return answer
+
+    def ask_elsewhere(self, number):
+        return self.elsewhere.call(self.doubled, number)
+
+    def doubled(self, number):
+        return 2 * number
+
+    def countdown(self, n, other, me):
+        return 0 if n == 0 else 1 + other.countdown(n - 1, me, other)
+
+
+@pytest.fixture
+def relay(server):
+    server["relay"] = Relay()
+    return RPCClient.get_client(server.address)["relay"]
+
+
+@pytest.fixture
+def busy(server, thing):
+    """The server is, until this is called."""
+    future = thing.wait(_sync="async")
+    assert eventually(lambda: server.doing.request is not None)
+    return lambda: server["thing"].gate.set() or future.result(10)
+
+
+@pytest.fixture
+def echo(other_thing):
+    return other_thing.echo
+
+
+def test_of_a_flood_without_answers_nothing_is_lost(server, relay, echo, busy, caplog):
+    for number in range(MANY):
+        relay.ask(echo, number, _sync="off")
+    busy()
+    there = server["relay"]
+    assert eventually(lambda: len(there.answers) == MANY, 60)
+    assert there.begun == list(range(MANY))
+    assert sorted(there.answers) == there.begun
+    (told,) = [it for it in caplog.records if it.levelname != "DEBUG"]
+    assert "requests have to wait" in told.getMessage()
+    assert "reentrant=False" in told.getMessage()
+
+
+def test_of_a_flood_each_request_is_answered(relay, echo, busy):
+    futures = [relay.ask(echo, number, _sync="async") for number in range(MANY)]
+    busy()
+    assert [future.result(60) for future in futures] == list(range(MANY))
+
+
+def test_each_may_call_back_whoever_floods(relay, busy):
+    futures = [relay.ask(lambda n: -n, number, _sync="async") for number in range(MANY)]
+    busy()
+    assert [future.result(60) for future in futures] == [-number for number in range(MANY)]
+
+
+def test_each_may_be_called_back_by_whom_it_asks(server, relay, other_thing, busy):
+    server["relay"].elsewhere = other_thing
+    futures = [relay.ask_elsewhere(number, _sync="async") for number in range(MANY)]
+    busy()
+    assert [future.result(60) for future in futures] == [2 * number for number in range(MANY)]
+
+
+@pytest.fixture
+def two(server, other_server):
+    """Two objects that may call each other, in two threads."""
+    server["relay"], other_server["relay"] = Relay(), Relay()
+    return [RPCClient.get_client(it.address)["relay"] for it in (server, other_server)]
+
+
+def test_two_may_call_each_other_a_hundred_deep(two):
+    assert two[0].countdown(100, two[1], two[0], _timeout=60) == 100
+
+
+def test_two_that_call_each_other_for_ever_are_told(two):
+    with pytest.raises(RecursionError, match="too many calls wait for each other"):
+        two[0].countdown(10**6, two[1], two[0], _timeout=60)
+    assert [it.countdown(2, it, it) for it in two] == [2, 2]
+
+
+def test_those_that_come_one_by_one_wait_as_well(server, relay, other_server):
+    gate = threading.Event()
+    other_server["gated"] = lambda number: gate.wait(60) and number
+    gated = RPCClient.get_client(other_server.address)["gated"]
+    begun, futures = server["relay"].begun, []
+    while len(begun) == len(futures) < MANY:
+        futures.append(relay.ask(gated, len(futures), _sync="async"))
+        eventually(lambda: len(begun) == len(futures), 2)
+    assert 20 < len(begun) < MANY
+    gate.set()
+    assert [future.result(60) for future in futures] == list(range(len(futures)))
+
+
+def test_the_stack_is_measured():
+    shares = [nesting._HALF, nesting._SPENT]
+
+    def at(depth):
+        return [nesting._exceeds(share) for share in shares] if depth == 0 else at(depth - 1)
+
+    found = [at(sys.getrecursionlimit() * part // 100) for part in (1, 60, 90)]
+    assert found == [[False, False], [True, False], [True, True]]
+
+
+def test_where_there_is_room_anything_may_be_begun():
+    assert Nesting(None, None).admits()
+
+
+class Level:
+    """Tells the depth of the calls that it makes."""
+
+    def here(self):
+        return current().thread().depth_of_calls()
+
+    def there(self, other):
+        return [self.here(), *other.there_and_back(self)]
+
+    def there_and_back(self, other):
+        return [self.here(), other.here()]
+
+
+class TestDepth:
+    @pytest.fixture
+    def levels(self, server, other_server):
+        server["level"], other_server["level"] = Level(), Level()
+        return [RPCClient.get_client(it.address)["level"] for it in (server, other_server)]
+
+    def test_of_what_nobody_has_asked_for(self):
+        assert Level().here() == 0
+
+    def test_of_what_is_asked_for_within_requests(self, levels):
+        assert levels[0].there(levels[1]) == [1, 2, 3]
+        assert levels[0].here() == 1
+
+    def test_of_a_call_that_was_sent_ahead(self, levels):
+        assert levels[0].there(levels[1], _sync="async").result(10) == [1, 2, 3]
+
+    def test_of_what_wants_no_answer(self, server, levels):
+        found = []
+        server["tell"] = lambda: found.append(levels[1].here())
+        RPCClient.get_client(server.address)["tell"](_sync="off")
+        assert eventually(lambda: found == [2])
+
+    def test_of_the_calls_of_a_batch(self, client, levels):
+        with client.batch():
+            first, second = levels[0].here(), levels[0].there(levels[1])
+        assert (first.result(10), second.result(10)) == (1, [1, 2, 3])
+
+    def test_it_is_told_up_to_some_number(self, two, monkeypatch):
+        monkeypatch.setattr(nesting, "_exceeds", lambda share: False)
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(4 * limit)
+        try:
+            assert two[0].countdown(200, two[1], two[0], _timeout=60) == 200
+        finally:
+            sys.setrecursionlimit(limit)

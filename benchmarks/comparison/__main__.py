@@ -82,12 +82,14 @@ QUIET: dict[str, Any] = {
 def answer(name: str, question: str) -> str:
     """Put one question, to a server of its own; return the sentence."""
     command = [sys.executable, "-m", __package__ or "", name]
-    with serving(command) as (server, port):
-        asking = [*command, "--only", question, "--ask", str(port), str(server.pid)]
-        try:
+    try:
+        with serving(command) as (server, port):
+            asking = [*command, "--only", question, "--ask", str(port), str(server.pid)]
             return subprocess.run(asking, **QUIET, timeout=PATIENCE).stdout.strip() or "no answer"
-        except subprocess.TimeoutExpired:
-            return f"nothing after {PATIENCE:.0f} s"
+    except subprocess.TimeoutExpired:
+        return f"nothing after {PATIENCE:.0f} s"
+    except RuntimeError as error:
+        return str(error)
 
 
 @contextlib.contextmanager
@@ -105,7 +107,7 @@ def serving(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], int
                     return
             finally:
                 server.kill()
-    raise RuntimeError(f"the server did not start: {' '.join(command)}")
+    raise RuntimeError("its server did not start")
 
 
 if __name__ == "__main__":

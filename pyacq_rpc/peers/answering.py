@@ -63,6 +63,8 @@ def run_request(server: ServerCore, connection: Connection, handed: list[Request
     if frames is not None:
         send_answer(server, connection, frames, outgoing)
     if chunk is not None:
+        if server.listener.unread:
+            server.look_again()  # before what may take long
         server.prompter.do_deferred()
     if interrupt is not None:
         raise interrupt

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from ..errors import AuthenticationError, ServerDisconnected
-from ..late_logging import getLogger
 from ..limits import LEAST_MESSAGE
 from ..transport.direct import connect_direct
 from ..transport.stream import Stream
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 __all__ = ["Channel"]
-
-_log = getLogger(__name__)
-
 
 MOVING = 1.0
 """Seconds to wait for the I/O thread to take the direct road, before what is next is sent."""

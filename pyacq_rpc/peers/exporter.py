@@ -56,7 +56,7 @@ class Exporter:
         self.server_id = new_token()
         self.table = ObjectTable()
         self.link = runtime.links.link(address, self.server_id)
-        self._home = LocalHome(self.table)
+        self._home = LocalHome(self)
         self._thread: ThreadState | None = None
 
     def state(self) -> ThreadState:

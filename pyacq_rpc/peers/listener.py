@@ -193,7 +193,7 @@ class Listener:
                 self.unread = False  # not before, or an interrupt would leave something there
 
     def look_for_urgent(self) -> None:
-        """Take in what has come over the socket, while the server's thread does not."""
+        """Take in all that has come over the socket, for what is urgent among it."""
         with self.lock:
             if not self.closed:
                 self.inbox.fill()

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..late_logging import getLogger
 from ..session.holding import Lease
-from ..session.leases import LOCAL, ObjectTable, new_token
+from ..session.leases import LOCAL, new_token
 from ..session.options import NO_TIMEOUT_GIVEN, check_options
 from ..session.proxy import ObjectProxy
 
 if TYPE_CHECKING:
+    from .exporter import Exporter
     from .future import Future
     from .server import ServerCore
 
@@ -38,8 +39,8 @@ class LocalHome:
 
     Parameters
     ----------
-    table : ObjectTable
-        The server's.
+    server : Exporter
+        It stays as long as there is such a proxy.
 
     Attributes
     ----------
@@ -51,23 +52,23 @@ class LocalHome:
 
     heir = None
 
-    def __init__(self, table: ObjectTable) -> None:
+    def __init__(self, server: Exporter) -> None:
         self.peer = LOCAL
-        self._table = table
+        self._server = server
 
     def release(self, ref: str) -> None:
         """Note that one lease is over; never blocks."""
-        self._table.release_later(LOCAL, ref)
+        self._server.table.release_later(LOCAL, ref)
 
     def grant(self, lease: Lease) -> str:
         """Grant one more lease; return the token that claims it."""
         token = new_token()
-        self._table.grant(LOCAL, lease.ref, token)
+        self._server.table.grant(LOCAL, lease.ref, token)
         return token
 
     def withdraw(self, token: str) -> None:
         """Forget a grant that nobody will claim."""
-        self._table.withdraw(LOCAL, token)
+        self._server.table.withdraw(LOCAL, token)
 
 
 class LocalClient:

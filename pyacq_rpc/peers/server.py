@@ -5,7 +5,8 @@ first request. A request that waits for an answer lets further turns happen
 within it; that is how calls re-enter. All of this happens in the one thread
 that the server belongs to; only `close`, `get_proxy` and the table of objects
 may be used from others. While that thread is busy, the I/O thread takes in what
-comes over the socket, and answers what is urgent.
+comes over the socket, and answers what is urgent. To send may swallow the sign
+that something has come there: whenever that was done, it is looked at again.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from .timers import Timer, Timers
 __all__ = ["ServerCore"]
 
 TURN = 0.0005
-"""Seconds for which requests are carried out before timers and new messages are looked for."""
+"""Seconds for which requests are carried out before timers and all that has come are looked at."""
 
 INSISTING = 0.05
 """Seconds after which an interrupt that was missed is sent again; later on, it takes longer."""
@@ -233,7 +234,7 @@ class ServerCore(Exporter):
             if tasks is not None:
                 tasks.cancel_withdrawn()
             if listener.unread:
-                self._take_in()  # before what may take long
+                self._look_about()  # before what may take long
             worked = bool(self.timers.heap) and self.timers.run_due()
             # What is within another request, or beside a task, may be needed for that to end.
             last = self._closing and self._depth == 1 and (tasks is None or tasks.finished())
@@ -247,7 +248,7 @@ class ServerCore(Exporter):
                     self.counts.turn_since = now
                 while True:
                     if listener.unread:
-                        self._take_in()
+                        self._look_about()
                     self._reception.take(self._items)
                     if not self._items or self._closing or time.monotonic() >= stop:
                         break
@@ -324,8 +325,16 @@ class ServerCore(Exporter):
         if not self.attends():
             self.look_again()
 
+    def _look_about(self) -> None:
+        """Take in what has come over the socket, and see to what does not wait for its turn."""
+        self._take_in()
+        if self._excess:
+            self._reception.turn_away()
+        if self.tasks is not None:
+            self.tasks.cancel_withdrawn()
+
     def look_again(self) -> None:
-        """Take in what has come over the socket, after something was sent outside of a turn.
+        """Take in what has come over the socket, and have the server's thread see to the rest.
 
         Sending may have swallowed the sign that something has come: if nobody looked, an
         urgent request would wait until the server's thread is through with all others.

@@ -88,9 +88,10 @@ class Interruption:
                 return f"{call.server} gives no sign of life; your call was withdrawn."
             if client.interrupt(future=call):
                 told = f"Interrupted {status.doing or 'the call'} in {call.server}"
+                self._note(call)  # before the wait, which may be interrupted as well
                 if call.ends(_TO_END):
+                    self._call = None
                     return f"{told}."
-                self._note(call)
                 return f"{told}, where it has not ended yet; once more interrupts it again."
             if status.state == "busy":
                 return (
@@ -166,3 +167,4 @@ class Interruption:
         if not self._is_meant():
             raise KeyboardInterrupt
         print(self.stop())
+        self._mind_signals(self.call() is not None)

@@ -12,12 +12,13 @@ import zmq
 from conftest import eventually
 from event_loops import run_in
 from manual_peer import Peer
-from overtaking import Asking, leave_alone
+from overtaking import Asking, leave_alone, while_status_is_told
 from things import Thing
 
 from pyacq_rpc import AsyncClient, LimitExceeded, Limits, RemoteCallException, RPCClient, RPCServer
 from pyacq_rpc.loops import request_tasks
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.wire.messages import Cancel, Request, Target
 
 
 @pytest.fixture
@@ -422,12 +423,25 @@ def meet(async_server):
         yield meet
 
 
+def test_what_is_withdrawn_when_something_urgent_is_answered_is_cancelled(
+    async_server, meet, monkeypatch
+):
+    peer, other = meet(), meet()
+    leave_alone(async_server, peer, other)
+    nap = {"obj": Target("@thing", ["nap"]), "args": [60], "kwargs": {}}
+    peer.send(Request(1000, "call_obj", "auto", nap))
+    assert eventually(lambda: async_server.thing.running == 1)
+    while_status_is_told(async_server, lambda: peer.send(Cancel(1000)), monkeypatch)
+    assert other.ask("status")["doing"] == "thing.nap"
+    assert peer.receive().type_name == "asyncio.exceptions.CancelledError"
+
+
 def test_what_is_urgent_is_seen_when_an_answer_was_sent_beside_the_turns(
     async_server, meet, monkeypatch
 ):
     """And the event loop is held up then, so that no turn follows."""
     peer, asking = meet(), Asking(async_server, meet())
-    leave_alone(async_server)
+    leave_alone(async_server, peer, asking.peer)
     found, has_held_up = [], threading.Event()
 
     def hold_up():

@@ -330,8 +330,6 @@ class TestClosing:
         server.close()
 
     def test_a_closed_server_lets_go_of_its_objects(self, server, client):
-        import weakref
-
         thing = Thing()
         seen = weakref.ref(thing)
         server["thing"] = thing
@@ -341,6 +339,16 @@ class TestClosing:
         assert eventually(lambda: seen() is None)
         with pytest.raises(ConnectionError):
             proxy.add(1, 2)
+
+    def test_it_stays_while_there_is_a_proxy_of_its_own(self):
+        server = RPCServer()
+        proxy, seen = server.get_proxy(Thing()), weakref.ref(server)
+        del server
+        gc.collect()
+        assert seen() is not None
+        seen().close()
+        del proxy
+        assert collected(seen)
 
     def test_the_same_address_can_be_used_again_at_once(self):
         address = "tcp://127.0.0.1:*"

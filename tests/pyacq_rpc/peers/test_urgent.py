@@ -6,14 +6,15 @@ import threading
 
 import pytest
 from conftest import eventually
-from overtaking import Asking, leave_alone
+from overtaking import Asking, leave_alone, while_status_is_told
 
-from pyacq_rpc import RPCClient
+from pyacq_rpc import Limits, RPCClient, RPCServer
 from pyacq_rpc.peers import server as server_module
 from pyacq_rpc.peers.chunking import Chunk
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.session.feed import Feed
 from pyacq_rpc.session.remote_errors import rebuild
-from pyacq_rpc.wire.messages import Failure, Request, Target
+from pyacq_rpc.wire.messages import Failure, Goodbye, Request, Target
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def take_in_one(server):
 
 def test_before_a_request_that_is_carried_out_in_the_same_turn(server, asking, meet):
     peer = meet()
-    leave_alone(server)
+    leave_alone(server, peer, asking.peer)
 
     def first():
         take_in_one(server)
@@ -58,7 +59,7 @@ def test_before_a_request_that_is_carried_out_in_the_same_turn(server, asking, m
 
 def test_after_a_turn_within_a_request(server, asking, meet):
     peer = meet()
-    leave_alone(server)
+    leave_alone(server, peer, asking.peer)
 
     def outer():
         take_in_one(server)
@@ -73,7 +74,7 @@ def test_after_a_turn_within_a_request(server, asking, meet):
 def test_before_a_timer(server, asking, meet, monkeypatch):
     """In whose turn something urgent was answered."""
     peer = meet()
-    leave_alone(server)
+    leave_alone(server, peer, asking.peer)
     found = []
     called = threading.Event()
 
@@ -111,5 +112,45 @@ def test_after_items_that_went_early(server, asking, monkeypatch):
 
     server["produce"] = produce
     items = iter(RPCClient(server.address)["produce"]())
-    leave_alone(server)
+    leave_alone(server, asking.peer)
     assert list(items) == [1, True]
+
+
+def test_before_what_waited_for_an_item(server, asking, meet):
+    """And is done when the answer has gone."""
+    peer = meet()
+    leave_alone(server, peer, asking.peer)
+    found = []
+
+    class Items:
+        def __iter__(self):
+            server.prompter.defer(Feed(iter(())), lambda: found.append(asking.has_answer()))
+            asking.ask()
+            return iter([1])
+
+    server["items"] = Items()
+    options = {"obj": Target("@items", []), "backwards": False, "room": 10}
+    peer.send(Request(1, "iterate", "auto", options))
+    answers(peer, 1)
+    assert eventually(lambda: found)
+    assert found == [True]
+
+
+class TestBeyondALimit:
+    @pytest.fixture
+    def server(self):
+        server = RPCServer(limits=Limits(message=100_000))
+        thread = threading.Thread(target=server.run_forever)
+        thread.start()
+        yield server
+        server.close()
+        thread.join(10)
+
+    def test_what_is_taken_in_with_something_urgent_is_refused(self, server, meet, monkeypatch):
+        peer, large = meet(), meet()
+        leave_alone(server, peer, large)
+        too_large = [*peer.codec.encode(Request(1, "ping", "ack", {}), None), *[bytes(60_000)] * 2]
+        while_status_is_told(server, lambda: large.socket.send_multipart(too_large), monkeypatch)
+        peer.send(Request(1, "status", "auto", {}))
+        assert answers(peer, 1)[0]["doing"] is None
+        assert isinstance(large.receive(), Goodbye)

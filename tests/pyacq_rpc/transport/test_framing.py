@@ -35,13 +35,16 @@ def as_bytes(messages):
     return [[bytes(frame) for frame in frames] for frames in messages]
 
 
-@given(st.lists(FRAMES, max_size=5), st.data())
-def test_the_beginning_of_a_message_waits_for_its_rest(messages, data):
-    whole = b"".join(map(packed, messages))
+@given(st.lists(FRAMES | st.integers(0, 2**16), max_size=5), st.data())
+def test_the_beginning_of_a_message_waits_for_its_rest(sent, data):
+    messages = [it for it in sent if not isinstance(it, int)]
+    freed = [it for it in sent if isinstance(it, int)]  # segments
+    whole = b"".join(pack_free(it) if isinstance(it, int) else packed(it) for it in sent)
     cut = data.draw(st.integers(0, len(whole)))
     first = Parsed(whole[:cut], [], ANY)
     second = Parsed(first.rest + whole[cut:], [], ANY)
     assert as_bytes(first.messages + second.messages) == messages
+    assert first.freed + second.freed == freed
     assert second.rest == b""
     assert first.large is second.large is None
 

@@ -6,6 +6,8 @@ import threading
 import pytest
 from conftest import eventually
 
+from pyacq_rpc.peers.unanswered import Unanswered
+
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -110,6 +112,23 @@ def test_a_call_that_takes_no_notice_is_interrupted_again(worker, run, shell, pr
     assert run("%interrupt")[1].startswith("Interrupted stage.move in worker")
     assert eventually(lambda: not is_busy())
     assert worker["stage"].stopped == 2
+
+
+def test_it_is_not_forgotten_by_who_does_not_wait_for_its_end(
+    worker, run, press, is_busy, monkeypatch
+):
+    def interrupted(call, within):
+        raise KeyboardInterrupt
+
+    run(f"%%remote worker\n{STUBBORN}")
+    press(is_busy)
+    run("worker['stage'].move(_timeout=None)")
+    with monkeypatch.context() as patch:
+        patch.setattr(Unanswered, "ends", interrupted)
+        result, _ = run("%interrupt")
+        assert isinstance(result.error_in_exec, KeyboardInterrupt)
+    assert run("%interrupt")[1].startswith("Interrupted stage.move in worker")
+    assert eventually(lambda: not is_busy())
 
 
 def test_what_goes_on_is_told(worker, shell, press, is_busy, capsys):

@@ -174,8 +174,9 @@ class LogServer(LogThread):
     def _run(self) -> None:
         while not self._closing:
             arrived = self._receive()
-            self._hand_on(time.time() - REORDER_DELAY)
-            if not arrived:
+            # To pass on what is due may swallow the sign that something has come.
+            handed_on = self._hand_on(time.time() - REORDER_DELAY)
+            if not (arrived or handed_on):
                 timeout = REORDER_DELAY if self._held else None
                 wait_readable([int(self._socket.fd), self._waker.fd], timeout)
         self._receive_the_rest()
@@ -213,11 +214,15 @@ class LogServer(LogThread):
                 heapq.heappush(self._held, (record.created, next(self._order), record, frames[0]))
         return True
 
-    def _hand_on(self, until: float) -> None:
+    def _hand_on(self, until: float) -> bool:
+        """Hand on what was made before that time; whether there was something."""
+        handed_on = False
         while self._held and self._held[0][0] <= until:
             _, _, record, data = heapq.heappop(self._held)
             self._watchers.pass_on(data)
             self._handle(record)
+            handed_on = True
+        return handed_on
 
 
 def send_to(address: str, level: int | str | None, process_name: str) -> LogSender:

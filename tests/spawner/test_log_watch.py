@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 import zmq
@@ -8,9 +9,10 @@ from conftest import eventually, with_key
 from log_making import Collector, Failing, log_record, send
 
 from pyacq_rpc.transport.keys import be_server, key_path, user_key
+from pyacq_rpc.transport.waiting import wait_readable
 from spawner import LogSender, LogServer, LogWatcher, ProcessSpawner
 from spawner.log_records import NOTES, write_record
-from spawner.log_watchers import WATCH
+from spawner.log_watchers import WATCH, Watchers
 
 
 @pytest.fixture
@@ -77,6 +79,27 @@ def test_it_waits_for_a_server_that_is_not_there_yet_or_again(tmp_path, seen, ow
                 send(address, text)
                 assert eventually(lambda text=text: text in seen.messages())
             assert eventually(lambda: not watcher.connected())
+
+
+def test_what_comes_just_before_a_record_is_passed_on_is_not_left_lying(seen, own, monkeypatch):
+    """To send may swallow the sign that it has come."""
+    with LogServer(own.logger) as server, LogWatcher(server.address, seen.logger) as watcher:
+        assert watcher.wait_connected(20)
+        sender, later = LogSender(server.address, "here"), LogSender(server.address, "there")
+        pass_on, records = Watchers.pass_on, ["second"]
+
+        def pass_on_when_more_has_come(watchers, data):
+            while records:
+                later.handle(log_record(records.pop()))
+                assert wait_readable([int(server._socket.fd)], 10)
+                time.sleep(0.01)  # for a few million cycles, libzmq does not look when it sends
+            pass_on(watchers, data)
+
+        monkeypatch.setattr(Watchers, "pass_on", pass_on_when_more_has_come)
+        sender.handle(log_record("first"))
+        assert eventually(lambda: own.messages() == seen.messages() == ["first", "second"])
+        sender.close()
+        later.close()
 
 
 @pytest.mark.timeout(120)

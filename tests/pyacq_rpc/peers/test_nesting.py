@@ -48,6 +48,25 @@ def relay(server):
 
 
 @pytest.fixture
+def gate(other_server):
+    """Opens what is published as ``"gated"`` elsewhere."""
+    gate = threading.Event()
+    other_server["gated"] = lambda number: gate.wait(60) and number
+    return gate
+
+
+@pytest.fixture
+def gated(gate, other_server):
+    return RPCClient.get_client(other_server.address)["gated"]
+
+
+@pytest.fixture
+def full(caplog):
+    """Whether it was told that requests have to wait."""
+    return lambda: "requests have to wait" in caplog.text
+
+
+@pytest.fixture
 def busy(server, thing):
     """The server is, until this is called."""
     future = thing.wait(_sync="async")
@@ -55,27 +74,23 @@ def busy(server, thing):
     return lambda: server["thing"].gate.set() or future.result(10)
 
 
-@pytest.fixture
-def echo(other_thing):
-    return other_thing.echo
-
-
-def test_of_a_flood_without_answers_nothing_is_lost(server, relay, echo, busy, caplog):
+def test_of_a_flood_without_answers_nothing_is_lost(server, relay, gate, gated, full, caplog):
     for number in range(MANY):
-        relay.ask(echo, number, _sync="off")
-    busy()
+        relay.ask(gated, number, _sync="off")
+    assert eventually(full, 30)
+    gate.set()
     there = server["relay"]
     assert eventually(lambda: len(there.answers) == MANY, 60)
     assert there.begun == list(range(MANY))
     assert sorted(there.answers) == there.begun
     (told,) = [it for it in caplog.records if it.levelname != "DEBUG"]
-    assert "requests have to wait" in told.getMessage()
     assert "reentrant=False" in told.getMessage()
 
 
-def test_of_a_flood_each_request_is_answered(relay, echo, busy):
-    futures = [relay.ask(echo, number, _sync="async") for number in range(MANY)]
-    busy()
+def test_of_a_flood_each_request_is_answered(relay, gate, gated, full):
+    futures = [relay.ask(gated, number, _sync="async") for number in range(MANY)]
+    assert eventually(full, 30)
+    gate.set()
     assert [future.result(60) for future in futures] == list(range(MANY))
 
 
@@ -109,14 +124,11 @@ def test_two_that_call_each_other_for_ever_are_told(two):
     assert [it.countdown(2, it, it) for it in two] == [2, 2]
 
 
-def test_those_that_come_one_by_one_wait_as_well(server, relay, other_server):
-    gate = threading.Event()
-    other_server["gated"] = lambda number: gate.wait(60) and number
-    gated = RPCClient.get_client(other_server.address)["gated"]
+def test_those_that_come_one_by_one_wait_as_well(server, relay, gate, gated, full):
     begun, futures = server["relay"].begun, []
     while len(begun) == len(futures) < MANY:
         futures.append(relay.ask(gated, len(futures), _sync="async"))
-        eventually(lambda: len(begun) == len(futures), 2)
+        assert eventually(lambda: len(begun) == len(futures) or full(), 30)
     assert 20 < len(begun) < MANY
     gate.set()
     assert [future.result(60) for future in futures] == list(range(len(futures)))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..session.dispatch import Dispatcher
     from ..wire.messages import Request
     from .tasks import Tasks
+    from .timers import Timers
 
 __all__ = ["InterruptHandler", "Running", "describe_running"]
 
@@ -168,7 +169,7 @@ class Running:
 
 
 def describe_running(
-    running: Running, dispatcher: Dispatcher, tasks: Tasks | None
+    running: Running, dispatcher: Dispatcher, tasks: Tasks | None, timers: Timers
 ) -> dict[str, object]:
     """Return what a server is doing, as it tells its clients; from any thread.
 
@@ -179,6 +180,8 @@ def describe_running(
         Knows what a request is about.
     tasks : Tasks or None
         What goes on beside the requests.
+    timers : Timers
+        What is carried out where there is no request.
 
     Returns
     -------
@@ -193,6 +196,8 @@ def describe_running(
         doing = (of_batch or dispatcher).describe(request.action, request.options)
         if of_batch is not None:
             doing = f"{doing} ({of_batch.index + 1} of {of_batch.count} in a batch)"
+    elif (timer := timers.running) is not None:
+        doing, since = f"a timer's {dispatcher.name_of(timer.callback)}", timers.since
     elif tasks is not None:
         doing, since = tasks.describe()
     return {

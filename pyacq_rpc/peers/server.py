@@ -318,7 +318,7 @@ class ServerCore(Exporter):
 
     def attends(self) -> bool:
         """Whether its thread would see at once to what comes."""
-        return self._looping and self.doing.request is None
+        return self._looping and self.doing.request is None and self.timers.running is None
 
     def look_for_urgent(self) -> None:
         """See to urgent requests if the server's thread does not, being busy."""
@@ -360,7 +360,7 @@ class ServerCore(Exporter):
 
     def status(self) -> dict[str, object]:
         """Return what the server is doing, for `RPCClient.status`."""
-        return describe_running(self.doing, self.dispatcher, self.tasks)
+        return describe_running(self.doing, self.dispatcher, self.tasks, self.timers)
 
     def stats(self) -> ServerStats:
         """Return what this server has done so far, and what it has now; from any thread.

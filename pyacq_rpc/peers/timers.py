@@ -30,11 +30,12 @@ class Timer:
     ----------
     interval : float
         Seconds from the start of one call to the start of the next.
+    callback : callable
     """
 
     def __init__(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> None:
         self.interval = interval
-        self._callback = callback
+        self.callback = callback
         self._kwds = kwds
         self._stopped = False
         self.running = False  # as a task
@@ -49,7 +50,7 @@ class Timer:
 
     def _run(self, tasks: Tasks | None) -> None:
         try:
-            result = self._callback(**self._kwds)
+            result = self.callback(**self._kwds)
             if tasks is not None:
                 self.running = True  # it may have ended when we are told that it runs
                 if tasks.run(result, self._ended) is None:
@@ -65,8 +66,8 @@ class Timer:
 
     def _failed(self, error: BaseException) -> None:
         away = isinstance(error, (ServerDisconnected, CallTimeout))
-        away = away and isinstance(self._callback, ObjectProxy)
-        if away and not _is_only_late(error, self._callback):
+        away = away and isinstance(self.callback, ObjectProxy)
+        if away and not _is_only_late(error, self.callback):
             _log.warning("timer stopped, its callback is out of reach: %s", error)
             self._stopped = True
             return
@@ -99,6 +100,10 @@ class Timers:
     ----------
     heap : list
         By the time they are due; empty if there are none.
+    running : Timer or None
+        The one whose callback is being called.
+    since : float
+        When that began, by `time.monotonic`.
     tasks : Tasks or None
         Which take up the calls whose results are still to come.
     """
@@ -107,7 +112,8 @@ class Timers:
         self._lock = threading.RLock()  # a collection within may come back here
         self._order = itertools.count()
         self.heap: list[tuple[float, int, Timer]] = []
-        self._running = False
+        self.running: Timer | None = None
+        self.since = 0.0
         self.tasks: Tasks | None = None
 
     def start(self, callback: Callable[..., Any], interval: float, kwds: dict[str, Any]) -> Timer:
@@ -131,7 +137,7 @@ class Timers:
     def due_in(self, at_most: float | None = None) -> float | None:
         """Seconds until the next call is due, but not more than `at_most`; that if none is due."""
         with self._lock:
-            if self._running or not self.heap:
+            if self.running is not None or not self.heap:
                 return at_most
             due = max(0.0, self.heap[0][0] - time.monotonic())
         return due if at_most is None else min(due, at_most)
@@ -144,7 +150,7 @@ class Timers:
         """
         ran = False
         now = time.monotonic()
-        while not self._running:
+        while self.running is None:
             with self._lock:
                 if not self.heap or self.heap[0][0] > now:
                     break
@@ -155,11 +161,12 @@ class Timers:
             if timer.running:  # as a task, from an earlier time on
                 self._put_back(timer, due)
                 continue
-            self._running = True
+            self.since = time.monotonic()
+            self.running = timer
             try:
                 timer._run(self.tasks)
             finally:
-                self._running = False
+                self.running = None
                 if not timer.stopped():
                     self._put_back(timer, due)
         return ran

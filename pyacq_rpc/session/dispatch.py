@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, FunctionType, GeneratorType, ModuleType
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import AccessDenied, ReferenceReleased
@@ -290,10 +290,11 @@ class Dispatcher:
         except ReferenceReleased:  # by now
             return None
         if type(obj) is Feed:
-            return f"items of {self._name_of_object(obj.iterator)}"
-        return self._name_of_object(obj)
+            return f"items of {self.name_of(obj.iterator)}"
+        return self.name_of(obj)
 
-    def _name_of_object(self, obj: object) -> str:
+    def name_of(self, obj: object) -> str:
+        """Return what to call an object, in a word; runs nobody's code."""
         for name, published in list(self.names.items()):
             if published is obj:
                 return name
@@ -302,6 +303,8 @@ class Dispatcher:
             return obj.__qualname__
         if issubclass(type(obj), (type, ModuleType, FunctionType, BuiltinFunctionType)):
             return str(getattr(obj, "__name__", "?"))
+        if type(obj) is MethodType:
+            return f"{self.name_of(obj.__self__)}.{self.name_of(obj.__func__)}"
         return type(obj).__name__
 
     def resolve(self, target: Target, peer: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from conftest import eventually
 
 from pyacq_rpc.peers.running import InterruptHandler, Running, describe_running
+from pyacq_rpc.peers.timers import Timers
 from pyacq_rpc.session.dispatch import Dispatcher
 from pyacq_rpc.session.leases import ObjectTable
 from pyacq_rpc.session.policy import Trusted
@@ -255,31 +256,52 @@ class TestDescribing:
             self.doing = doing
 
         def describe(self):
-            return self.doing, time.monotonic()
+            return self.doing, time.monotonic() - 3000
 
     @pytest.fixture
-    def dispatcher(self):
-        return Dispatcher(ObjectTable(), Trusted(), None)
+    def told(self):
+        """What is told, if that is going on."""
+        dispatcher = Dispatcher(ObjectTable(), Trusted(), None)
 
-    def test_when_there_is_nothing(self, dispatcher):
-        nothing = {"doing": None, "seconds": None}
-        assert describe_running(Running(), dispatcher, None) == nothing
-        assert describe_running(Running(), dispatcher, self.Tasks("")) == nothing
+        def told(running, tasks=None, timers=None):
+            return describe_running(running, dispatcher, tasks, timers or Timers())
 
-    def test_what_is_urgent_does_not_count(self, dispatcher):
-        running = Running()
-        running.request = Request(1, "status", "auto", {})
-        assert describe_running(running, dispatcher, None)["doing"] is None
+        return told
 
-    def test_a_request_comes_before_the_tasks(self, dispatcher):
+    @pytest.fixture
+    def importing(self):
         running = Running()
         running.request = Request(1, "import", "auto", {"module": "numpy"})
         running.since = time.monotonic() - 1000
-        told = describe_running(running, dispatcher, self.Tasks("camera.expose"))
-        assert told["doing"] == "import numpy"
-        assert told["seconds"] == pytest.approx(1000, abs=100)
+        return running
 
-    def test_a_task(self, dispatcher):
-        told = describe_running(Running(), dispatcher, self.Tasks("camera.expose"))
-        assert told["doing"] == "camera.expose"
-        assert told["seconds"] >= 0
+    @pytest.fixture
+    def ticking(self):
+        timers = Timers()
+        timers.running = timers.start(self.Tasks("").describe, 1.0, {})
+        timers.since = time.monotonic() - 2000
+        return timers
+
+    def test_when_there_is_nothing(self, told):
+        nothing = {"doing": None, "seconds": None}
+        assert told(Running()) == told(Running(), self.Tasks("")) == nothing
+
+    def test_what_is_urgent_does_not_count(self, told):
+        running = Running()
+        running.request = Request(1, "status", "auto", {})
+        assert told(running)["doing"] is None
+
+    def test_a_request_comes_before_all_else(self, told, importing, ticking):
+        found = told(importing, self.Tasks("camera.expose"), ticking)
+        assert found["doing"] == "import numpy"
+        assert found["seconds"] == pytest.approx(1000, abs=100)
+
+    def test_a_timer_comes_before_the_tasks(self, told, ticking):
+        found = told(Running(), self.Tasks("camera.expose"), ticking)
+        assert found["doing"] == "a timer's Tasks.describe"
+        assert found["seconds"] == pytest.approx(2000, abs=100)
+
+    def test_a_task(self, told):
+        found = told(Running(), self.Tasks("camera.expose"))
+        assert found["doing"] == "camera.expose"
+        assert found["seconds"] == pytest.approx(3000, abs=100)

@@ -46,6 +46,20 @@ class TestStatus:
         assert not future.done()
         node.kill()
 
+    def test_one_whose_timer_takes_long_tells_that(self, server, client):
+        gate = threading.Event()
+        server["gate"] = gate
+        timer = server.start_timer(gate.wait, 0.01, timeout=20)
+        try:
+            assert eventually(lambda: server.timers.running is timer)
+            status = client.status(10)
+            assert (status.state, status.doing) == ("busy", "a timer's gate.wait")
+            assert not gate.is_set()
+        finally:
+            timer.stop()
+            gate.set()
+        assert eventually(lambda: client.status(10).state == "alive")
+
     def test_a_busy_one_lists_what_it_publishes(self, node, sleep):
         node["shutter"] = 1
         sleep(60, _sync="off")

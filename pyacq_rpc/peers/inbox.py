@@ -174,6 +174,11 @@ class Inbox:
         self._looked = (items[-1] if items else None), depth
         return False
 
+    def forget_looks(self) -> None:
+        """Let go of what `bring_forward` has remembered: a message that may be large."""
+        self._looked = None, 0
+        self._keep_books.clear()
+
     def _put_first(self, place: int) -> None:
         item, put = self.items[place], self.items.appendleft
         del self.items[place]

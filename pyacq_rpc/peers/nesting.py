@@ -35,17 +35,24 @@ class Nesting:
         The server's.
     running : Running
         What it is carrying out.
+
+    Attributes
+    ----------
+    has_looked : bool
+        Whether there is something to `forget`.
     """
 
     def __init__(self, listener: Listener, running: Running) -> None:
         self._listener = listener
         self._running = running
         self._has_told = False
+        self.has_looked = False
 
     def admits(self) -> bool:
         """Whether something may be begun now, within a request; that is the next item then."""
         if not _exceeds(_HALF):
             return True
+        self.has_looked = True
         with self._listener.lock:
             if self._listener.inbox.bring_forward(min(self._running.depth + 1, MOST_DEPTH)):
                 return True
@@ -58,6 +65,11 @@ class Nesting:
                 self._listener.address,
             )
         return False
+
+    def forget(self) -> None:
+        """Nothing is within anything any more."""
+        self.has_looked = False
+        self._listener.inbox.forget_looks()
 
     def check(self) -> None:
         """Raise `RecursionError` if a request may no longer wait for another answer."""

@@ -264,6 +264,8 @@ class ServerCore(Exporter):
                 counts.busy += time.monotonic() - since
             if self._closing and not self._looping:
                 self.close()  # was asked to within the turn
+            if self.nesting.has_looked and not self._depth:
+                self.nesting.forget()
         return worked or (self._closing and not self._depth)
 
     def wait_for(self, fds: list[int], timeout: float | None) -> None:

@@ -87,6 +87,16 @@ def test_of_a_flood_without_answers_nothing_is_lost(server, relay, gate, gated, 
     assert "reentrant=False" in told.getMessage()
 
 
+def test_of_what_had_to_wait_nothing_is_kept(server, relay, gate, gated, full):
+    for _ in range(MANY):
+        relay.ask(gated, b"x", _sync="off")
+    assert eventually(full, 30)
+    gate.set()
+    assert eventually(lambda: len(server["relay"].answers) == MANY, 60)
+    assert eventually(lambda: not server.nesting.has_looked)
+    assert server.listener.inbox._looked[0] is None
+
+
 def test_of_a_flood_each_request_is_answered(relay, gate, gated, full):
     futures = [relay.ask(gated, number, _sync="async") for number in range(MANY)]
     assert eventually(full, 30)

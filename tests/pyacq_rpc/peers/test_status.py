@@ -47,6 +47,7 @@ class TestStatus:
         node.kill()
 
     def test_one_whose_timer_takes_long_tells_that(self, server, client):
+        assert client.ping() == "pong"  # a hello has to wait
         gate = threading.Event()
         server["gate"] = gate
         timer = server.start_timer(gate.wait, 0.01, timeout=20)

@@ -2,8 +2,9 @@
 
 While a request waits for an answer, its thread carries out others, since the answer may depend
 on one of them. Each takes room on Python's stack. When that is half full, only those are begun
-that the answer may depend on: each request tells how many others it was made within, and what
-our own call leads to was made within more than that.
+that were made within more requests than the one that waits, as each tells of itself. What its
+own call leads to is among them. So a flood waits, and nothing waits in a circle: of the calls
+that wait for each other, in whatever threads, the one that is the deepest is begun anywhere.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..late_logging import getLogger
-from ..wire.messages import MOST_DEPTH
 
 if TYPE_CHECKING:
     from .listener import Listener
@@ -54,7 +54,7 @@ class Nesting:
             return True
         self.has_looked = True
         with self._listener.lock:
-            if self._listener.inbox.bring_forward(min(self._running.depth + 1, MOST_DEPTH)):
+            if self._listener.inbox.bring_forward(self._running.depth):
                 return True
         if not self._has_told:
             self._has_told = True

@@ -34,6 +34,9 @@ class Relay:
     def ask_elsewhere(self, number):
         return self.elsewhere.call(self.doubled, number)
 
+    def ask_simply(self, number):
+        return self.elsewhere.doubled(number)
+
     def doubled(self, number):
         return 2 * number
 
@@ -115,6 +118,20 @@ def test_each_may_be_called_back_by_whom_it_asks(server, relay, other_thing, bus
     futures = [relay.ask_elsewhere(number, _sync="async") for number in range(MANY)]
     busy()
     assert [future.result(60) for future in futures] == [2 * number for number in range(MANY)]
+
+
+def test_two_may_be_flooded_that_ask_each_other(server, other_server, two):
+    """Neither waits for the other to have no more to do."""
+    there = {}
+    for it, other in ((server, two[1]), (other_server, two[0])):
+        it["relay"].elsewhere = other
+        it["gate"] = gate = threading.Event()
+        there[it] = gate, RPCClient.get_client(it.address)["gate"].wait(20, _sync="async")
+    futures = [one.ask_simply(n, _sync="async") for n in range(MANY) for one in two]
+    for gate, waiting in there.values():
+        gate.set()
+        assert waiting.result(20)
+    assert [it.result(60) for it in futures] == [2 * n for n in range(MANY) for _ in two]
 
 
 @pytest.fixture

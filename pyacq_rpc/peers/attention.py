@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..transport.looking import Looking
 from ..transport.waiting import make_poll, wait_in_slices
+from .nesting import PATIENCE
 from .pending import PendingRequests
 from .runtime import Runtime
 from .thread_state import ThreadState
@@ -76,6 +77,7 @@ class Attention:
         deadline = None if timeout is None else time.monotonic() + timeout
         thread, channel = self._thread, self._channel
         left = timeout
+        held = 0.0
         self._waiting += 1
         try:
             self._runtime.waiting.add(self)
@@ -89,7 +91,7 @@ class Attention:
                 if server is None:
                     self._wait_alone(left)
                 else:
-                    self._serve_meanwhile(server, left)
+                    held = self._serve_meanwhile(server, left, held)
                 if thread.waker.woken:
                     thread.waker.clear()
                 channel.pump()
@@ -114,16 +116,27 @@ class Attention:
                     raise
         return done
 
-    def _serve_meanwhile(self, server: ServerCore, timeout: float | None) -> None:
-        """Have the server of this thread take a turn, or wait for it as well."""
+    def _serve_meanwhile(self, server: ServerCore, timeout: float | None, held: float) -> float:
+        """Have the server of this thread take a turn, or wait for it as well.
+
+        Takes and returns since when others have been put off within this wait, or 0.
+        """
+        nesting = server.nesting
+        is_stuck = bool(held) and time.monotonic() - held >= PATIENCE
         server.doing.waits += 1
+        nesting.stuck += is_stuck
         try:
             if not server.serve_ready():
-                fds = [*self._channel.fds, self._thread.waker.fd]
-                server.wait_for(fds, server.timers.due_in(timeout))
+                due = server.timers.due_in(timeout)
+                if nesting.has_looked and not is_stuck:
+                    held = held or time.monotonic()
+                    due = PATIENCE if due is None else min(due, PATIENCE)
+                server.wait_for([*self._channel.fds, self._thread.waker.fd], due)
         finally:
+            nesting.stuck -= is_stuck
             server.doing.waits -= 1
         server.doing.check()
+        return held
 
     def _wait_alone(self, timeout: float | None) -> None:
         """Wait for the channel, or to be woken."""

@@ -5,6 +5,9 @@ on one of them. Each takes room on Python's stack. When that is half full, only 
 that were made within more requests than the one that waits, as each tells of itself. What its
 own call leads to is among them. So a flood waits, and nothing waits in a circle: of the calls
 that wait for each other, in whatever threads, the one that is the deepest is begun anywhere.
+
+Some depend on others that do not tell how deep they are: what is handed to another thread is as
+if nobody had asked for it. So if there is no answer for a while, a few more are begun.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ if TYPE_CHECKING:
     from .listener import Listener
     from .running import Running
 
-__all__ = ["Nesting"]
+__all__ = ["PATIENCE", "Nesting"]
 
 _log = getLogger(__name__)
 
-_HALF, _SPENT = 0.5, 0.875
+_HALF, _FULL, _SPENT = 0.5, 0.75, 0.875
 """Shares of the stack that are in use when it matters; the rest is for the requests' own calls."""
+
+PATIENCE = 0.5
+"""Seconds for which a request waits while others are put off, until some are begun all the same."""
 
 
 class Nesting:
@@ -40,6 +46,8 @@ class Nesting:
     ----------
     has_looked : bool
         Whether there is something to `forget`.
+    stuck : int
+        How many of the waits within each other have lasted long while others were put off.
     """
 
     def __init__(self, listener: Listener, running: Running) -> None:
@@ -47,10 +55,13 @@ class Nesting:
         self._running = running
         self._has_told = False
         self.has_looked = False
+        self.stuck = 0
 
     def admits(self) -> bool:
         """Whether something may be begun now, within a request; that is the next item then."""
         if not _exceeds(_HALF):
+            return True
+        if self.stuck and not _exceeds(_FULL):
             return True
         self.has_looked = True
         with self._listener.lock:
@@ -75,8 +86,8 @@ class Nesting:
         """Raise `RecursionError` if a request may no longer wait for another answer."""
         if _exceeds(_SPENT):
             raise RecursionError(
-                "too many calls wait for each other; look for objects that call each other for"
-                " ever, and see 'Reentrancy' in the guide"
+                "too many calls wait for each other; do objects call each other for ever? See"
+                " 'Reentrancy' in the guide"
             )
 
 

@@ -254,6 +254,8 @@ class ServerCore(Exporter):
                         break
                     if tasks is not None and tasks.starting:
                         break
+                    if self._depth > 1 and not self.nesting.admits():
+                        break
             if listener.unread:
                 self.look_again()  # it may be long until the next turn
         finally:

@@ -32,10 +32,7 @@ class ThreadState:
         return not self.ended and self.ident == threading.get_ident()
 
     def depth_of_calls(self) -> int:
-        """Of how many requests, of which each waits for the next, a call made here is the last.
-
-        That is 0 if nothing is carried out here for a request.
-        """
+        """Return the depth of a request that is made now, in this thread."""
         server = self.server
         return 0 if server is None else server.depth_of_calls()
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..errors import ProtocolError
-from .messages import REQUEST, Message
+from .messages import MOVE, REQUEST, Message
 from .msgpack_codec import MsgpackCodec
 from .packing import Packing
 from .values import ANY_NESTING, Frame, Refer, Resolve
 
-__all__ = ["Codec", "codec_named", "codec_of", "depth_of"]
+__all__ = ["Codec", "codec_named", "codec_of", "depth_of", "moves"]
 
-_REQUEST, _OF_SEVEN = bytes([REQUEST]), 0x97
-"""What stands second in a request in MessagePack, and first in one of seven elements."""
+_OF_SEVEN = 0x97
+"""What stands first in a list of seven elements in MessagePack."""
 
-_REQUEST_IN_JSON = re.compile(rb"\[\s*%d\s*," % REQUEST)
+_KIND_IN_JSON = re.compile(rb"\[\s*(\d{1,3})\s*,")
 _DEPTH_IN_JSON = re.compile(rb",\s*(\d{1,3})\s*\]\s*$")
 
 _LOOKED_AT = 16
@@ -101,7 +101,7 @@ def codec_of(frames: Sequence[Frame], nesting: int = ANY_NESTING) -> Codec:
 
 
 def depth_of(frames: Sequence[Frame]) -> int | None:
-    """Return the depth of a request without reading it, or None if it is another message.
+    """Return the depth of a request without reading it, or None if it is surely another message.
 
     Examples
     --------
@@ -111,13 +111,32 @@ def depth_of(frames: Sequence[Frame]) -> int | None:
     3
     >>> depth_of([b"[9,7]"])
     """
+    kind = _kind_of(frames)
+    if kind is not None and kind != REQUEST:
+        return None
     head = frames[0] if frames else b""
     if head[:1] == b"[":
-        if _REQUEST_IN_JSON.match(bytes(head[:_LOOKED_AT])) is None:
-            return None
         # One that does not tell its depth ends with a map.
         found = _DEPTH_IN_JSON.search(bytes(head[-_LOOKED_AT:]))
         return 0 if found is None else int(found[1])
-    if bytes(head[1:2]) != _REQUEST:
-        return None
-    return head[-1] if head[0] == _OF_SEVEN else 0
+    return head[-1] if kind == REQUEST and head[0] == _OF_SEVEN else 0
+
+
+def moves(frames: Sequence[Frame]) -> bool:
+    """Whether a message says that what follows comes over the direct road.
+
+    Examples
+    --------
+    >>> moves([b'[11,"token"]']), moves([b"[9,7]"])
+    (True, False)
+    """
+    return _kind_of(frames) == MOVE
+
+
+def _kind_of(frames: Sequence[Frame]) -> int | None:
+    """Return the kind of a message as it is mostly written, or None."""
+    head = frames[0] if frames else b""
+    if head[:1] == b"[":
+        found = _KIND_IN_JSON.match(bytes(head[:_LOOKED_AT]))
+        return None if found is None else int(found[1])
+    return head[1] if len(head) > 1 and 0x90 <= head[0] <= 0x9F and head[1] < 0x80 else None

@@ -26,6 +26,7 @@ from .context import check_context
 __all__ = [
     "ACTIONS",
     "MOST_DEPTH",
+    "MOVE",
     "REPLIES",
     "REQUEST",
     "RESULT",
@@ -128,9 +129,9 @@ class Welcome(NamedTuple):
 class Request(NamedTuple):
     """A client wants ``action`` done, with the options of that action.
 
-    ``context`` is for who traces calls. ``depth`` tells how many others it was made within,
-    of which each waits for the next: 1 if what has made it is carried out for a request that
-    was made within none. Both are left out at the end where there is nothing to say.
+    ``context`` is for who traces calls. ``depth`` tells how many others it was made within: 1 if
+    it is made while a request is carried out that was made within none. Both are left out at
+    the end where there is nothing to say.
     """
 
     id: int
@@ -256,8 +257,8 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[type, ...], ...]], ...] = (
     (Goodbye, ((str,),)),
     (Move, ((str,),)),
 )
-REQUEST, RESULT = 2, 3
-"""The kinds that there are most of."""
+REQUEST, RESULT, MOVE = 2, 3, 11
+"""Kinds of messages: those that there are most of, and the one that may overtake others."""
 
 _PLAIN = 5
 """Elements of a request without what may be left out."""

@@ -6,7 +6,7 @@ from pyacq_rpc.limits import Limits
 from pyacq_rpc.peers.connection import Connections
 from pyacq_rpc.peers.inbox import Inbox
 from pyacq_rpc.wire.codecs import codec_named
-from pyacq_rpc.wire.messages import Claim, Request
+from pyacq_rpc.wire.messages import Claim, Move, Request
 
 
 def refuse(obj):
@@ -22,12 +22,10 @@ class TestBringForward:
     def come(self, inbox, *messages):
         """Have messages come: each the name of a client, and the depth of its request."""
         for who, what in (message.split() for message in messages):
-            message = (
-                Claim("ref", "token")
-                if what == "claims"
-                else Request(1, "ping", "ack", {}, None, 0 if what == "gone" else int(what))
-            )
-            frames = None if what == "gone" else self.codec.encode(message, refuse)
+            words = {"claims": Claim("ref", "token"), "moves": Move("token"), "gone": None}
+            depth = 0 if what in words else int(what)
+            message = words.get(what, Request(1, "ping", "ack", {}, None, depth))
+            frames = None if message is None else self.codec.encode(message, refuse)
             inbox.items.append((who.encode(), frames))
 
     def order(self, inbox):
@@ -68,6 +66,24 @@ class TestBringForward:
         assert inbox.bring_forward(2)
         inbox.items.popleft()
         assert not inbox.bring_forward(2)
+
+    def test_who_goes_on_over_the_direct_road_is_let_there(self, inbox):
+        """What the answer depends on may be there already."""
+        self.come(inbox, "a 0", "b 0", "b moves", "b 0")
+        moves = inbox.items[2]
+        assert inbox.bring_forward(2)
+        assert inbox.items.popleft() is moves
+        assert not inbox.bring_forward(2)
+        assert self.order(inbox) == "a b b"
+
+    def test_what_was_looked_at_for_one_depth_and_another(self, inbox, monkeypatch):
+        looked = []
+        monkeypatch.setattr("pyacq_rpc.peers.inbox.depth_of", lambda it: looked.append(it) or 0)
+        self.come(inbox, *["a 0"] * 100)
+        for _ in range(10):
+            assert not inbox.bring_forward(3)
+            assert not inbox.bring_forward(1)
+        assert len(looked) == 200
 
     def test_who_is_gone_is_forgotten(self, inbox):
         self.come(inbox, "a 0", "a claims", "b 0")

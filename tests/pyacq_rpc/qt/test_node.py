@@ -263,8 +263,13 @@ def test_a_flood_of_requests_of_which_each_waits_ends_well():
     with ProcessSpawner(qt=True) as node:
         reduce = node._import("functools").reduce
         node._import("time").sleep(0.5, _sync="off")  # so that they are all there
+
+        def slowly(a, b):
+            if b < 100:
+                time.sleep(0.02)  # longer than it waits without its event loop
+            return a * b
+
         products = [
-            reduce(lambda a, b: a * b, [2, number], _sync="async", _timeout=60)
-            for number in range(500)
+            reduce(slowly, [2, number], _sync="async", _timeout=60) for number in range(500)
         ]
         assert [it.result(60) for it in products] == [2 * number for number in range(500)]

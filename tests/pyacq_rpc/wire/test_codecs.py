@@ -60,5 +60,16 @@ class TestDepth:
         assert depth_of([b'[ 2 , 1, "ping", "auto", {}, null, 12 ]\n']) == 12
 
     @pytest.mark.parametrize("frames", [[], [b""], [b"\x97"], [b"["], [b"garbage"]])
-    def test_nor_has_garbage(self, frames):
-        assert depth_of(frames) is None
+    def test_what_cannot_be_told_has_none_to_speak_of(self, frames):
+        assert depth_of(frames) == 0
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            b"\xdc\x00\x05\x02\x01\xa4ping\xa3ack\x80",  # a longer head than it needs
+            b"\x95\xcc\x02\x01\xa4ping\xa3ack\x80",
+            b"[" + b" " * 20 + b'2,1,"ping","ack",{}]',
+        ],
+    )
+    def test_a_request_that_is_written_in_an_odd_way_is_one(self, message):
+        assert depth_of([message]) == 0

@@ -185,10 +185,7 @@ class Listener:
                     self.unread = True
                     continue
                 self.inbox.fill_from(connection)
-                stream = connection.stream
-                if stream is not None and stream.ended:
-                    self._poller.remove(fd)  # it may be long until it is the turn of that
-                if stream is None or stream.unsent <= self._unsent:
+                if connection.stream is None or connection.stream.unsent <= self._unsent:
                     continue
                 self._cut_slow(connection)  # of what it sends, too, it is told something
             if self.unread:

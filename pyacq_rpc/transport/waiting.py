@@ -129,9 +129,7 @@ class Poller:
             self._epoll.register(fd, select.EPOLLIN)
 
     def remove(self, fd: int) -> None:
-        """Do not wait for this one any more; before it is closed. Twice is once."""
-        if fd not in self._fds:
-            return
+        """Do not wait for this one any more; before it is closed."""
         self._fds.remove(fd)
         if self._epoll is not None:
             self._epoll.unregister(fd)

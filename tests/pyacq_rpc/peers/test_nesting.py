@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 
@@ -9,7 +8,6 @@ from conftest import eventually
 
 from pyacq_rpc import RPCClient
 from pyacq_rpc.peers import nesting
-from pyacq_rpc.peers import server as server_module
 from pyacq_rpc.peers.nesting import Nesting
 from pyacq_rpc.peers.runtime import current
 
@@ -156,29 +154,6 @@ def test_what_is_handed_to_another_thread_is_begun_in_the_end(server, relay, oth
     gate.set()
     assert waiting.result(20)
     assert [it.result(60) for it in futures] == [2 * number for number in range(45)]
-
-
-def test_a_client_that_dies_while_others_have_to_wait_keeps_nobody_busy(
-    server, relay, gate, gated, full, monkeypatch
-):
-    code = (
-        "import sys; from pyacq_rpc import RPCClient; client = RPCClient(sys.argv[1])\n"
-        "client.ping(); client.ping(); print('ready', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", code, server.address]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dying:
-        assert dying.stdout.readline() == b"ready\n"
-        for number in range(MANY):
-            relay.ask(gated, number, _sync="off")
-        assert eventually(full, 30)
-        waits, wait = [], server_module.wait_readable
-        monkeypatch.setattr(
-            server_module, "wait_readable", lambda *args: waits.append(1) or wait(*args)
-        )
-        dying.kill()
-    assert not eventually(lambda: len(waits) > 1000, 2.0)
-    gate.set()
-    assert eventually(lambda: len(server["relay"].answers) == MANY, 60)
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def is_awaited(result: object) -> bool:
 
 
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("pyacq_rpc_depth", default=0)
+"""The depth of requests that a task makes, and those that it begins."""
 
 
 class _Running:

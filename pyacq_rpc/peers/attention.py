@@ -128,7 +128,7 @@ class Attention:
         try:
             if not server.serve_ready():
                 due = server.timers.due_in(timeout)
-                if nesting.has_looked and not is_stuck:
+                if server.listener.inbox.items and not is_stuck:
                     held = held or time.monotonic()
                     due = PATIENCE if due is None else min(due, PATIENCE)
                 server.wait_for([*self._channel.fds, self._thread.waker.fd], due)

@@ -14,7 +14,6 @@ from ..transport.backlog import Backlog
 from ..transport.monitor import Monitor
 from ..transport.sockets import FrameSocket
 from ..transport.stamps import secret_of, unstamp
-from ..wire.codecs import depth_of, moves
 from ..wire.messages import URGENT, Cancel, Reference, Request
 from .connection import Connection, Connections
 from .sizes import too_much
@@ -112,10 +111,6 @@ class Inbox:
         self.excess: collections.deque[tuple[bytes, list[Any]]] = collections.deque()
         self.running: dict[bytes, int] = {}
         self.cancels: collections.deque[tuple[Connection, int]] | None = None
-        # The last item up to which there is none of that depth.
-        self._looked: dict[int, tuple[bytes, list[Any] | None]] = {}
-        # Who had sent something else than requests by then.
-        self._keep_books: set[bytes] = set()
 
     def lost(self, connection: Connection) -> None:
         """A client turned out to be gone."""
@@ -136,62 +131,6 @@ class Inbox:
         self.items.extend(kept)
         self.waiting.pop(identity, None)
         self.refused.discard(identity)
-
-    def bring_forward(self, depth: int) -> bool:
-        """Make the next item one that keeps the books, or leads to a request of that depth or more.
-
-        All that the same client has sent before comes first; but not before the word that
-        it goes on over the direct road, which says nothing about that.
-
-        Returns
-        -------
-        bool
-            Whether there is one.
-        """
-        items = self.items
-        known = {id(item) for at, item in self._looked.items() if at <= depth}
-        new = []
-        for item in reversed(items):
-            if id(item) in known:
-                break  # this and those before are known
-            new.append(item)
-        deep = None
-        for item in reversed(new):
-            who, frames = item
-            found = -1 if frames is None else depth_of(frames)
-            if found is None:
-                if moves(frames or ()):
-                    self._put_first(next(n for n, other in enumerate(items) if other is item))
-                    return True
-                self._keep_books.add(who)
-            elif found >= depth:
-                deep = who
-                break
-        missing = self._keep_books if deep is None else {*self._keep_books, deep}
-        left = set(missing)
-        for place, (who, frames) in enumerate(items):
-            if not left:
-                break
-            if who not in left or frames is None:
-                continue
-            if who == deep or depth_of(frames) is None:
-                self._put_first(place)
-                return True
-            left.discard(who)
-        self._keep_books -= left
-        if items:
-            self._looked[depth] = items[-1]
-        return False
-
-    def forget_looks(self) -> None:
-        """Let go of what `bring_forward` has remembered: a message that may be large."""
-        self._looked.clear()
-        self._keep_books.clear()
-
-    def _put_first(self, place: int) -> None:
-        item, put = self.items[place], self.items.appendleft
-        del self.items[place]
-        put(item)  # with no call in between: both happen, or neither
 
     def keep(self, identity: bytes, frames: list[Any]) -> bool:
         """Queue what is no request, and has come beyond the limit; whether that may be."""

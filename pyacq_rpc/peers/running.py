@@ -196,7 +196,7 @@ def describe_running(
         doing = (of_batch or dispatcher).describe(request.action, request.options)
         if of_batch is not None:
             doing = f"{doing} ({of_batch.index + 1} of {of_batch.count} in a batch)"
-    elif (timer := timers.running) is not None:
+    elif (timer := timers.current) is not None:
         doing, since = f"a timer's {dispatcher.name_of(timer.callback)}", timers.since
     elif tasks is not None:
         doing, since = tasks.describe()

@@ -6,7 +6,7 @@ within it; that is how calls re-enter. All of this happens in the one thread
 that the server belongs to; only `close`, `get_proxy` and the table of objects
 may be used from others. While that thread is busy, the I/O thread takes in what
 comes over the socket, and answers what is urgent. To send may swallow the sign
-that something has come there: whenever that was done, it is looked at again.
+that something has come there: after that it is looked at before a request is begun.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ class ServerCore(Exporter):
                 counts.busy += time.monotonic() - since
             if self._closing and not self._looping:
                 self.close()  # was asked to within the turn
-            if self.nesting.has_looked and not self._depth:
+            if self.nesting.looked and not self._depth:
                 self.nesting.forget()
         return worked or (self._closing and not self._depth)
 
@@ -322,7 +322,7 @@ class ServerCore(Exporter):
 
     def attends(self) -> bool:
         """Whether its thread would see at once to what comes."""
-        return self._looping and self.doing.request is None and self.timers.running is None
+        return self._looping and self.doing.request is None and self.timers.current is None
 
     def look_for_urgent(self) -> None:
         """See to urgent requests if the server's thread does not, being busy."""

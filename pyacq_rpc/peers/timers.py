@@ -100,7 +100,7 @@ class Timers:
     ----------
     heap : list
         By the time they are due; empty if there are none.
-    running : Timer or None
+    current : Timer or None
         The one whose callback is being called.
     since : float
         When that began, by `time.monotonic`.
@@ -112,7 +112,7 @@ class Timers:
         self._lock = threading.RLock()  # a collection within may come back here
         self._order = itertools.count()
         self.heap: list[tuple[float, int, Timer]] = []
-        self.running: Timer | None = None
+        self.current: Timer | None = None
         self.since = 0.0
         self.tasks: Tasks | None = None
 
@@ -137,7 +137,7 @@ class Timers:
     def due_in(self, at_most: float | None = None) -> float | None:
         """Seconds until the next call is due, but not more than `at_most`; that if none is due."""
         with self._lock:
-            if self.running is not None or not self.heap:
+            if self.current is not None or not self.heap:
                 return at_most
             due = max(0.0, self.heap[0][0] - time.monotonic())
         return due if at_most is None else min(due, at_most)
@@ -150,7 +150,7 @@ class Timers:
         """
         ran = False
         now = time.monotonic()
-        while self.running is None:
+        while self.current is None:
             with self._lock:
                 if not self.heap or self.heap[0][0] > now:
                     break
@@ -162,11 +162,11 @@ class Timers:
                 self._put_back(timer, due)
                 continue
             self.since = time.monotonic()
-            self.running = timer
+            self.current = timer
             try:
                 timer._run(self.tasks)
             finally:
-                self.running = None
+                self.current = None
                 if not timer.stopped():
                     self._put_back(timer, due)
         return ran

@@ -278,7 +278,7 @@ class TestDescribing:
     @pytest.fixture
     def ticking(self):
         timers = Timers()
-        timers.running = timers.start(self.Tasks("").describe, 1.0, {})
+        timers.current = timers.start(self.Tasks("").describe, 1.0, {})
         timers.since = time.monotonic() - 2000
         return timers
 

@@ -52,7 +52,7 @@ class TestStatus:
         server["gate"] = gate
         timer = server.start_timer(gate.wait, 0.01, timeout=20)
         try:
-            assert eventually(lambda: server.timers.running is timer)
+            assert eventually(lambda: server.timers.current is timer)
             status = client.status(10)
             assert (status.state, status.doing) == ("busy", "a timer's gate.wait")
             assert not gate.is_set()

@@ -176,8 +176,8 @@ class ProcessSpawner(ProcessOwner):
         """
         if self._link is None or self._link.gone:
             raise ServerDisconnected(f"{self.name} is gone")
-        client = RPCClient.get_client(self.address)
-        assert client is not None
+        client = self._link.client()
+        assert isinstance(client, RPCClient)
         return client
 
     def _import(self, module: str, **kwds: Any) -> Any:

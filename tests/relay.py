@@ -54,6 +54,12 @@ class Relay:
         """Pass on again, what was held back first."""
         self._whole.set()
 
+    def shut(self) -> None:
+        """Take in nobody any more, who is refused from now on."""
+        if self._listening.fileno() >= 0:
+            self._listening.shutdown(socket.SHUT_RDWR)
+            self._listening.close()
+
     def reset(self) -> None:
         """End all connections."""
         for end in self._open:
@@ -132,8 +138,7 @@ class Relay:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        self.shut()
         self._threads[0].join(10)  # which opens no more from then on
         self.reset()
         self.heal()

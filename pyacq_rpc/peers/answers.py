@@ -134,6 +134,7 @@ class Answers:
                 # It was greeted by the name under which that server was given up meanwhile.
                 return self.channel.farewell("was out of reach, and has just come back")
             self.server_id = welcome.server
+        self.channel.met(welcome.server)
         self._link = self._runtime.links.link(self._address, welcome.server, greeted=True)
         name = welcome.info.get("name")
         if isinstance(name, str) and name:

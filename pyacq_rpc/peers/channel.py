@@ -84,6 +84,9 @@ class Channel:
         Whether the server is in this process.
     sizes : SizeCheck
         Knows what the server takes.
+    expected : set of str, or None
+        The incarnations of servers whose objects were used before the server has told which
+        it is; None when it has.
     bytes_sent : int
         Of requests.
     sends : int
@@ -118,6 +121,7 @@ class Channel:
         self._lost_along: list[Channel] = []
         self._lost = False  # whether all that depends on the server knows that it is gone
         self.in_process = address.startswith("inproc:")
+        self.expected: set[str] | None = set()
         with runtime.opening() as context:
             self._dealer = Dealer(context, address, runtime.keys.for_client(address))
             # If it were collected, libzmq's one thread would wait for ever for somebody to read
@@ -253,6 +257,12 @@ class Channel:
             self._attention.received()
             self._runtime.watcher.poke()
 
+    def met(self, server_id: str) -> None:
+        """The server has told which it is: whichever else was expected here is no more."""
+        expected, self.expected = self.expected, None
+        if expected:
+            self._runtime.links.not_met(self.address, expected - {server_id})
+
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
         if self._stream is not None:
@@ -340,9 +350,18 @@ class Channel:
             if self.closed:
                 return
             lost = self._dealer.reach.look()
+            if lost is None and self._expects_in_vain():
+                lost = "cannot be reached: nobody listens there"
         self.arrivals.deliver()
         if lost is not None:
             self.lose(lost or self.sizes.why_died())
+
+    def _expects_in_vain(self) -> bool:
+        """Whether what is expected here is gone: a server listens as long as it lives."""
+        expected = self.expected
+        if not (expected and self._dealer.reach.in_vain()):
+            return False
+        return not self._runtime.links.is_connected(expected)
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
@@ -376,7 +395,10 @@ class Channel:
             if self.gone is None:
                 # Before that is to be seen here: whoever then connects anew is not meant.
                 self._receiver.losing(self._lost_along)
-                kind = AuthenticationError if self._dealer.reach.refused else ServerDisconnected
+                refused = self._dealer.reach.refused
+                if self.expected and not (refused or self._farewell):
+                    self._runtime.links.not_met(self.address, self.expected)
+                kind = AuthenticationError if refused else ServerDisconnected
                 gone = kind(f"{self.server} {self._farewell or what}")
                 # No call between these: nobody uses any more what is closed here.
                 self.gone = gone

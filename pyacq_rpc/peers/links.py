@@ -57,11 +57,24 @@ class ServerLink:
         if server is not None and server.server_id == self.server_id:
             return server.local()
         if self.gone:
-            raise ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
+            raise self._is_gone()
         client = thread.clients.get(self._address)
-        if client is None or client.channel.closed:
-            return runtime.client_at(self._address)
+        if client is None or client.channel.closed or client.channel.expected is not None:
+            return self._client_to_come(runtime)
         return client
+
+    def _client_to_come(self, runtime: Runtime) -> Client:
+        """Return the current thread's client, which the server has not greeted yet."""
+        client = runtime.client_at(self._address)
+        expected = client.channel.expected
+        if expected is not None:
+            expected.add(self.server_id)
+            if self.gone:  # before it was expected, so that the client does not hear of it
+                raise self._is_gone()
+        return client
+
+    def _is_gone(self) -> ServerDisconnected:
+        return ServerDisconnected(f"{self.describe()}, which owned this object, is gone")
 
 
 class Links:
@@ -178,13 +191,29 @@ class Links:
             del self._peers[address]  # the next one there may know us by another name
         if dismissed:
             return
-        others = [client for client in others if client.server_id == server_id]
+        others = [client for client in others if _is_for(client, server_id)]
         for client in others:
             client.leave_thread()
         lost = [client.channel for client in others]
         # No call between these: both happen, or neither.
         name.lost |= {server_id}
         along += lost
+
+    def not_met(self, address: str, server_ids: set[str]) -> None:
+        """Incarnations of a server were not reached at their address; so they are gone.
+
+        Not so one that this process is connected to all the same.
+        """
+        with self._runtime.lock:
+            for server_id in tuple(server_ids):
+                link = self.link(address, server_id)
+                link.gone = link.gone or not self.is_connected({server_id})
+
+    def is_connected(self, server_ids: set[str]) -> bool:
+        """Whether a client is connected to one of these incarnations."""
+        with self._runtime.lock:
+            clients = list(self._open)
+        return any(client.server_id in server_ids and not client.closed() for client in clients)
 
     def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""
@@ -204,4 +233,10 @@ class Links:
     def _clients_of(self, link: ServerLink) -> list[RPCClient]:
         with self._runtime.lock:
             clients = list(self._open)
-        return [client for client in clients if client.server_id == link.server_id]
+        return [client for client in clients if _is_for(client, link.server_id)]
+
+
+def _is_for(client: RPCClient, server_id: str) -> bool:
+    """Whether this is the server of a client, or was expected to be when it was last used."""
+    expected = client.channel.expected
+    return client.server_id == server_id if expected is None else server_id in expected

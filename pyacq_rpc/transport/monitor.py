@@ -17,6 +17,7 @@ UNBIND_TIMEOUT = 1000
 
 _FAILURES = frozenset(
     {
+        zmq.EVENT_CLOSED,
         zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
         zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
         zmq.EVENT_HANDSHAKE_FAILED_AUTH,
@@ -39,7 +40,8 @@ class Monitor:
         Readable when there may be events. It is edge-triggered: there is no
         edge before `events` has been called once.
     failures : collections.Counter
-        How many handshakes have failed, by the number of the event.
+        How often something has failed, by the number of the event: a handshake, or an attempt
+        to connect.
     accepted : bool
         Of a socket that connects: whether somebody has accepted that, who may still have to
         say more. A process that is kept from that by what it does has done so all the same.
@@ -77,7 +79,7 @@ class Monitor:
             self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
             if kind in _FAILURES:
                 self.failures[kind] += 1
-            elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
+            elif kind != zmq.EVENT_CONNECTED:
                 found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
         return found
 

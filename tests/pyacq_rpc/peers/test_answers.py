@@ -24,7 +24,7 @@ class Channel:
         self.peer = self.name.text
         self.server = "the server at tcp://there:1"
         self.sizes = types.SimpleNamespace(limits=None)
-        self.ended, self.moved_to, self.has_moved = [], [], False
+        self.ended, self.moved_to, self.has_moved, self.has_met = [], [], False, []
 
     def farewell(self, what):
         return lambda: self.ended.append(what)
@@ -34,6 +34,9 @@ class Channel:
 
     def moved(self):
         self.has_moved = True
+
+    def met(self, server_id):
+        self.has_met.append(server_id)
 
 
 @pytest.fixture
@@ -78,6 +81,7 @@ def test_a_welcome_tells_who_the_server_is(answers):
     assert answers.server_id is answers.since is answers.server_name() is None
     hear(answers, welcome(name="camera", limits={"message": 7, "frames": 3}))
     assert answers.server_id == "incarnation"
+    assert answers.channel.has_met == ["incarnation"]
     assert answers.since is not None
     assert answers.server_name() == "camera"
     assert answers.channel.server == "camera (tcp://there:1)"

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import gc
+import os
+import signal
 import threading
 
 import pytest
 from conftest import eventually, fixed_address, open_descriptors, settled
+from relay import Relay
 
-from pyacq_rpc import ObjectProxy, RPCClient
+from pyacq_rpc import (
+    AuthenticationError,
+    ObjectProxy,
+    ReferenceReleased,
+    RPCClient,
+    RPCServer,
+    ServerDisconnected,
+)
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.exchange import resolve
+from pyacq_rpc.peers.reach import Reach
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.session.leases import new_token
 from pyacq_rpc.wire.messages import Reference
@@ -28,6 +41,105 @@ def of_somebody_at(address):
     reference = Reference(address, new_token(), "0.1", "Thing", [], new_token())
     proxy = resolve(current(), None, None, "", "", reference)
     return proxy, RPCClient.get_client(address)
+
+
+@pytest.fixture
+def elsewhere():
+    """A thread that has no client yet, to call functions in."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield lambda function, *args, **kwds: pool.submit(function, *args, **kwds)
+
+
+def is_expected_at(address):
+    """Whether a client has not been greeted there whose requests are for a known server."""
+    return any(
+        client.channel.expected for client in current().links._open if client.address == address
+    )
+
+
+# -- the server of an object has died -------------------------------------------
+
+
+@pytest.mark.parametrize("ask", ["proxy", "node"])
+def test_a_thread_that_connects_too_late_learns_what_the_others_do(elsewhere, ask):
+    """Its connection alone would tell nothing: it was taken by nobody."""
+    with ProcessSpawner() as node:
+        clock = node._import("time")
+        os.kill(node.pid, signal.SIGSTOP)
+        ping = clock.time if ask == "proxy" else lambda: node.client.ping()
+        called = elsewhere(ping)
+        assert eventually(lambda: is_expected_at(node.address))
+        os.kill(node.pid, signal.SIGKILL)
+        with pytest.raises(ServerDisconnected, match=r"has died|has ended"):
+            called.result(20)
+        with pytest.raises(ServerDisconnected, match="is gone"):
+            elsewhere(ping).result(20)
+
+
+def test_what_is_handed_on_too_late_is_known_to_be_gone(vacant):
+    proxy, client = of_somebody_at(vacant)
+    with pytest.raises(ServerDisconnected, match=f"{vacant} cannot be reached: nobody listens"):
+        proxy.add(1, 2, _timeout=20)
+    assert client.closed()
+    with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+        proxy.add(1, 2)
+
+
+def test_so_it_is_where_another_server_listens_by_now(vacant, monkeypatch):
+    monkeypatch.setattr(Reach, "in_vain", lambda reach: False)  # it comes before that is clear
+    proxy, _ = of_somebody_at(vacant)
+    called = proxy.add(1, 2, _sync="async")
+    with ProcessSpawner(address=vacant) as node:
+        with pytest.raises(ReferenceReleased):
+            called.result(20)
+        with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+            proxy.add(1, 2)
+        assert node.client.ping() == "pong"
+
+
+def test_it_may_go_before_its_client_expects_it(vacant, monkeypatch):
+    proxy, _ = of_somebody_at(vacant)
+    client_at = current().client_at
+
+    def go_meanwhile(address):
+        client = client_at(address)
+        current().links.server_ended(proxy._link)
+        return client
+
+    monkeypatch.setattr(current(), "client_at", go_meanwhile)
+    with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+        proxy.add(1, 2)
+
+
+def test_who_is_not_let_in_any_more_does_not_take_a_server_for_dead(server, thing, elsewhere):
+    port = int(server.address.rpartition(":")[2])
+    with Relay(port) as relay:
+        theirs = RPCClient(relay.address)["thing"]
+        assert settled(RPCClient.get_client(relay.address))
+        relay.shut()
+        with pytest.raises(TimeoutError):
+            elsewhere(theirs.add, 1, 2, _timeout=1).result(20)
+        assert theirs.add(1, 2) == 3
+
+
+def test_a_connection_that_was_not_greeted_tells_nothing_of_a_server_that_another_one_reaches(
+    client, thing
+):
+    assert settled(client)
+    current().links.not_met(client.address, {client.server_id})
+    assert thing.add(1, 2) == 3
+
+
+def test_who_refuses_is_there(tmp_path):
+    with contextlib.closing(RPCServer(key=tmp_path / "key")) as theirs:
+        port = theirs.address.rpartition(":")[2]
+        proxy, _ = of_somebody_at(f"tcp://localhost:{port}")  # whose key is not known by that
+        for _ in range(2):
+            with pytest.raises(AuthenticationError, match="has another key than you"):
+                proxy.add(1, 2, _timeout=20)
+
+
+# -- a client whose server is still to come --------------------------------------
 
 
 def test_a_timer_whose_callback_s_owner_was_never_reached_stops(server, thing, caplog):
@@ -81,6 +193,7 @@ def test_what_a_call_of_somebody_who_was_never_reached_refers_to_is_let_go(
     """Once nobody waits for its answer any more."""
     monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 100)
     before = server.table.held_by_others()
+    monkeypatch.setattr(Reach, "in_vain", lambda reach: False)  # as if it were only out of reach
     proxy, client = of_somebody_at(vacant)
     waits = proxy.add(thing.make(), 1, _sync="async")
     assert not eventually(client.closed, 0.5)

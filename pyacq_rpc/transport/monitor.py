@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import time
 
 import zmq
 
@@ -14,6 +15,9 @@ __all__ = ["Monitor", "source_descriptor"]
 UNBIND_TIMEOUT = 1000
 """Milliseconds to wait for the address to be free."""
 
+QUICK = 5.0
+"""Seconds within which who is refused in a handshake is. It needs Python to be let in, and
+somebody may keep that from running; libzmq gives up the handshake after 30 s, and begins anew."""
 
 _FAILURES = frozenset(
     {
@@ -40,8 +44,8 @@ class Monitor:
         Readable when there may be events. It is edge-triggered: there is no
         edge before `events` has been called once.
     failures : collections.Counter
-        How often something has failed, by the number of the event: a handshake, or an attempt
-        to connect.
+        How often something has failed, by the number of the event: an attempt to connect, or a
+        handshake; not one of which nothing is known but that it took long.
     accepted : bool
         Of a socket that connects: whether somebody has accepted that, who may still have to
         say more. A process that is kept from that by what it does has done so all the same.
@@ -65,6 +69,7 @@ class Monitor:
         self.fd = int(self._events.fd)
         self.failures: collections.Counter[int] = collections.Counter()
         self.accepted = False
+        self._last = time.monotonic()  # when there was an event
 
     def events(self) -> list[tuple[bool, int]]:
         """Return what has happened since: (connected or not, descriptor).
@@ -73,12 +78,16 @@ class Monitor:
         does not tell the descriptor.
         """
         found: list[tuple[bool, int]] = []
+        now = time.monotonic()
+        is_quick = now - self._last < QUICK
         while has_message(self._events):
             event = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
             kind = event["event"]
+            self._last = now
             self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
             if kind in _FAILURES:
-                self.failures[kind] += 1
+                if is_quick or kind != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                    self.failures[kind] += 1
             elif kind != zmq.EVENT_CONNECTED:
                 found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
         return found

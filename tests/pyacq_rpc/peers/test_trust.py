@@ -16,7 +16,7 @@ import zmq
 from conftest import settled, with_key
 from relay import Relay
 
-from pyacq_rpc import AuthenticationError, RPCClient, RPCServer, ServerDisconnected
+from pyacq_rpc import AuthenticationError, CallTimeout, RPCClient, RPCServer, ServerDisconnected
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport.keys import KEY_VARIABLE, Key, be_client
 from spawner import NodeTemplate, ProcessSpawner
@@ -208,6 +208,18 @@ def test_a_server_that_ends_while_a_client_shakes_its_hand_is_not_called_names()
         with pytest.raises(TimeoutError):
             client.ping(timeout=0.5)
         assert not client.disconnected()
+        client.close()
+
+
+def test_who_is_kept_from_letting_somebody_in_is_not_called_names(monkeypatch):
+    """As by a call that does not let go of the interpreter for minutes."""
+    monkeypatch.setattr("pyacq_rpc.transport.monitor.QUICK", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = RPCClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        for _ in range(5):
+            listening.accept()[0].close()
+        with pytest.raises(CallTimeout):
+            client.ping(timeout=0.5)
         client.close()
 
 

@@ -64,6 +64,23 @@ def test_it_tells_whether_somebody_has_accepted(context):
     dealer.close(linger=0)
 
 
+@pytest.mark.parametrize("quick", [10.0, 0.0])
+def test_a_handshake_that_takes_long_has_failed_for_no_known_reason(context, monkeypatch, quick):
+    """Who keeps Python from running lets nobody in, but is there."""
+    monkeypatch.setattr("pyacq_rpc.transport.monitor.QUICK", quick)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dealer = new_dealer(context)
+        monitor = Monitor(dealer)
+        connect(dealer, f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        for _ in range(4):
+            listening.accept()[0].close()
+            monitor.events()
+    # By the fourth attempt, the first ones have failed.
+    assert (monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL] > 0) == (quick > 0)
+    monitor.close()
+    dealer.close(linger=0)
+
+
 def test_inproc_has_no_descriptors(context):
     router = new_router(context)
     monitor = Monitor(router)

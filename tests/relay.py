@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 GREETING = 64
@@ -12,6 +13,9 @@ GREETING = 64
 
 PING = 42
 """Bytes of a heartbeat in its frame, encrypted (RFC 37, RFC 26)."""
+
+AT_A_TIME = 8192
+"""Bytes after which one that is slow has a rest."""
 
 Tamper = Callable[[bytes, Iterator[bytes]], Iterator[bytes]]
 """Takes a frame, and those that follow it, and gives what is passed on in their place."""
@@ -31,10 +35,13 @@ class Relay:
         Where clients connect.
     seen : bytes
         What has come, from both sides.
+    rate : float or None
+        Bytes that it passes on in a second, in each direction; None for as many as come.
     """
 
     def __init__(self, port: int) -> None:
         self.seen = b""
+        self.rate: float | None = None
         self._port = port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -103,13 +110,22 @@ class Relay:
                     passed = how(frame, frames)
                 for data in passed:
                     self._whole.wait()
-                    target.sendall(data)
+                    self._send(target, data)
         except OSError:
             pass
         finally:
             for end in (source, target):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, target: socket.socket, data: bytes) -> None:
+        if self.rate is None:
+            target.sendall(data)
+            return
+        for begin in range(0, len(data), AT_A_TIME):
+            part = data[begin : begin + AT_A_TIME]
+            target.sendall(part)
+            time.sleep(len(part) / self.rate)
 
     def _frames(self, source: socket.socket) -> Iterator[bytes]:
         """The greeting as it comes, since it is answered bit by bit; then one frame at a time."""

@@ -35,6 +35,7 @@ from .unsent import GATHERING
 
 if TYPE_CHECKING:
     from .attention import Attention
+    from .links import ServerLink
     from .runtime import Runtime
 
 __all__ = ["Channel"]
@@ -84,9 +85,9 @@ class Channel:
         Whether the server is in this process.
     sizes : SizeCheck
         Knows what the server takes.
-    expected : set of str, or None
-        The incarnations of servers whose objects were used before the server has told which
-        it is; None when it has.
+    link : ServerLink or None
+        What this was made for, if that is an object of a server that is known, and as long as
+        the server has not told which it is.
     bytes_sent : int
         Of requests.
     sends : int
@@ -121,7 +122,7 @@ class Channel:
         self._lost_along: list[Channel] = []
         self._lost = False  # whether all that depends on the server knows that it is gone
         self.in_process = address.startswith("inproc:")
-        self.expected: set[str] | None = set()
+        self.link: ServerLink | None = None
         with runtime.opening() as context:
             self._dealer = Dealer(context, address, runtime.keys.for_client(address))
             # If it were collected, libzmq's one thread would wait for ever for somebody to read
@@ -258,10 +259,11 @@ class Channel:
             self._runtime.watcher.poke()
 
     def met(self, server_id: str) -> None:
-        """The server has told which it is: whichever else was expected here is no more."""
-        expected, self.expected = self.expected, None
-        if expected:
-            self._runtime.links.not_met(self.address, expected - {server_id})
+        """The server has told which it is: another one that this was made for is no more."""
+        link = self.link
+        if link is not None and link.server_id != server_id:
+            self._runtime.links.not_met(link)
+        self.link = None
 
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
@@ -350,18 +352,9 @@ class Channel:
             if self.closed:
                 return
             lost = self._dealer.reach.look()
-            if lost is None and self._expects_in_vain():
-                lost = "cannot be reached: nobody listens there"
         self.arrivals.deliver()
         if lost is not None:
-            self.lose(lost or self.sizes.why_died())
-
-    def _expects_in_vain(self) -> bool:
-        """Whether what is expected here is gone: a server listens as long as it lives."""
-        expected = self.expected
-        if not (expected and self._dealer.reach.in_vain()):
-            return False
-        return not self._runtime.links.is_connected(expected)
+            self.lose(lost or "has died")
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
@@ -396,8 +389,9 @@ class Channel:
                 # Before that is to be seen here: whoever then connects anew is not meant.
                 self._receiver.losing(self._lost_along)
                 refused = self._dealer.reach.refused
-                if self.expected and not (refused or self._farewell):
-                    self._runtime.links.not_met(self.address, self.expected)
+                link = self.link
+                if link is not None and not (refused or self._farewell):
+                    self._runtime.links.not_met(link)
                 kind = AuthenticationError if refused else ServerDisconnected
                 gone = kind(f"{self.server} {self._farewell or what}")
                 # No call between these: nobody uses any more what is closed here.

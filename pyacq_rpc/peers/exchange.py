@@ -277,10 +277,9 @@ def resolve(
             address = seen_from_here(reference.address, host)
         except ValueError as error:
             raise SerializationError(str(error)) from None
-        known = runtime.thread().clients.get(address)
-        client = runtime.client_at(address)
-        if client is not known:
-            runtime.watcher.doubt(client)
+        client = runtime.thread().clients.get(address)
+        if client is None or client.closed():
+            client = runtime.links.link(address, server_id).new_client(runtime)
         lease = client.channel.holder.claim(reference.ref, reference.token)
     else:
         raise SerializationError("a proxy arrived that nobody has granted a lease for")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ServerDisconnected
 from .peer_name import PeerName
 from .runtime import current
+from .scouting import Scout
 
 if TYPE_CHECKING:
     from ..session.link import Client
@@ -58,19 +59,21 @@ class ServerLink:
             return server.local()
         if self.gone:
             raise self._is_gone()
-        client = thread.clients.get(self._address)
-        if client is None or client.channel.closed or client.channel.expected is not None:
-            return self._client_to_come(runtime)
+        client: RPCClient | None = thread.clients.get(self._address)
+        if client is None or client.channel.closed:
+            client = self.new_client(runtime)
+            if self.gone:  # as a client does not hear that was made too late
+                raise self._is_gone()
         return client
 
-    def _client_to_come(self, runtime: Runtime) -> Client:
-        """Return the current thread's client, which the server has not greeted yet."""
+    def new_client(self, runtime: Runtime) -> RPCClient:
+        """Make the current thread's client, and look after the server until that is greeted."""
         client = runtime.client_at(self._address)
-        expected = client.channel.expected
-        if expected is not None:
-            expected.add(self.server_id)
-            if self.gone:  # before it was expected, so that the client does not hear of it
-                raise self._is_gone()
+        channel = client.channel
+        channel.link = self
+        if client.server_id is not None:  # the I/O thread has read the welcome before that
+            channel.met(client.server_id)
+        Scout(runtime, channel).begin()
         return client
 
     def _is_gone(self) -> ServerDisconnected:
@@ -199,30 +202,21 @@ class Links:
         name.lost |= {server_id}
         along += lost
 
-    def not_met(self, address: str, server_ids: set[str]) -> None:
-        """Incarnations of a server were not reached at their address; so they are gone.
+    def not_met(self, link: ServerLink) -> None:
+        """Somebody has not found a server any more; so it is gone, if nobody else reaches it."""
+        link.gone = link.gone or not self.is_connected(link)
 
-        Not so one that this process is connected to all the same.
-        """
-        with self._runtime.lock:
-            for server_id in tuple(server_ids):
-                link = self.link(address, server_id)
-                link.gone = link.gone or not self.is_connected({server_id})
-
-    def is_connected(self, server_ids: set[str]) -> bool:
-        """Whether a client is connected to one of these incarnations."""
+    def is_connected(self, link: ServerLink) -> bool:
+        """Whether a client is connected to this incarnation of a server."""
         with self._runtime.lock:
             clients = list(self._open)
-        return any(client.server_id in server_ids and not client.closed() for client in clients)
+        return any(client.server_id == link.server_id and not client.closed() for client in clients)
 
     def server_ended(self, link: ServerLink) -> None:
         """An incarnation of a server is known to have ended: tell its clients."""
         link.gone = True
         for client in self._clients_of(link):
             client.channel.lose("has ended")
-        late = self._runtime.thread().clients.get(link.address)
-        if late is not None and not late.welcomed() and not late.has_pending():
-            late.close()  # made too late for that server ever to answer
 
     def server_closed(self, link: ServerLink) -> None:
         """A server of this process has closed; its clients are about to hear of it."""
@@ -237,6 +231,6 @@ class Links:
 
 
 def _is_for(client: RPCClient, server_id: str) -> bool:
-    """Whether this is the server of a client, or was expected to be when it was last used."""
-    expected = client.channel.expected
-    return client.server_id == server_id if expected is None else server_id in expected
+    """Whether this is the server of a client, or the one that it was made for."""
+    link = client.channel.link
+    return server_id == (client.server_id if link is None else link.server_id)

@@ -13,9 +13,6 @@ __all__ = ["Reach"]
 _TRIES = 3
 """Handshakes that may fail without a reason; a server that ends within one gives none."""
 
-_ATTEMPTS = 2
-"""Attempts to connect that fail where nobody listens, or there is no way. libzmq goes on trying."""
-
 
 class Reach:
     """What libzmq tells of a client's connection.
@@ -39,10 +36,6 @@ class Reach:
         self.connected = connected
         self.refused = False
         self._monitor = monitor
-
-    def in_vain(self) -> bool:
-        """Whether nobody has been reached, and each attempt to is refused."""
-        return not self.connected and self._monitor.failures[zmq.EVENT_CLOSED] >= _ATTEMPTS
 
     def look(self) -> str | None:
         """Return what has become of the server, as the end of a sentence, if it is lost.

@@ -22,26 +22,12 @@ class SizeCheck:
 
     def __init__(self) -> None:
         self.limits: Limits | None = None
-        self._largest = 0  # bytes of a message that was sent before these were known
 
     def check(self, frames: Sequence[Any], server: str) -> None:
         """Raise `LimitExceeded` if a message is known to be too large for the server."""
-        if self.limits is None:
-            self._largest = max(self._largest, sum(map(len, frames)))
-            return
-        excess = too_large(frames, self.limits)
+        excess = "" if self.limits is None else too_large(frames, self.limits)
         if excess:
             raise LimitExceeded(f"this message to {server} {excess}")
-
-    def why_died(self) -> str:
-        """Say what has become of a server that has ended the connection without a word."""
-        if self._largest > (0 if self.limits is None else self.limits.message):
-            return (
-                "has died, or does not take as large a message as was sent before it could say"
-                f" so, of {self._largest} bytes (to raise the limit, start it with"
-                " limits=Limits(message=...))"
-            )
-        return "has died"
 
 
 def too_large(frames: Sequence[Any], limits: Limits) -> str:

@@ -63,7 +63,6 @@ class Watcher:
         self._later: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._retiring: list[tuple[RPCClient, float]] = []  # and when their threads ended
-        self._doubted: dict[RPCClient, float] = {}  # and when that began
         self._servers: weakref.WeakSet[ServerCore] = weakref.WeakSet()
         self._look_at = 0.0  # when it is looked for urgent messages again
         self._flush_at: float | None = None
@@ -128,12 +127,6 @@ class Watcher:
             self._retiring.append((client, time.monotonic()))
         self.poke()
 
-    def doubt(self, client: RPCClient) -> None:
-        """Close a new client that nobody has asked for, unless it reaches somebody soon."""
-        with self._lock:
-            self._doubted[client] = time.monotonic()
-        self.poke()
-
     def stop(self, last: Callable[[], object], timeout: float) -> None:
         """End the thread, with `last` as the last thing that it does.
 
@@ -176,7 +169,6 @@ class Watcher:
         self._do_what_is_due()
         self._flush_releases()
         self._close_retired()
-        self._close_doubted()
         self._runtime.lingering.look()
         with self._lock:
             channels = list(self._channels)
@@ -204,7 +196,7 @@ class Watcher:
             max(0.0, self._later[0][0] - time.monotonic()) if self._later else None,
             self._add_urgent(owners),
         )
-        for limit in (*waits, RELEASE_DELAY if self._retiring or self._doubted else None):
+        for limit in (*waits, RELEASE_DELAY if self._retiring else None):
             if limit is not None:
                 timeout = limit if timeout is None else min(timeout, limit)
         writable = unsent.fds()
@@ -268,18 +260,6 @@ class Watcher:
             if not self._may_close(client, ended):
                 with self._lock:
                     self._retiring.append((client, ended))
-
-    def _close_doubted(self) -> None:
-        with self._lock:
-            doubted = list(self._doubted.items())
-        for client, since in doubted:
-            if not (client.closed() or client.channel.connected()):
-                # A request that nobody waits for any more would keep for ever what it refers to.
-                if not (client.reaches_nobody() and _in_vain(client, since)):
-                    continue
-                client.close()
-            with self._lock:
-                self._doubted.pop(client, None)
 
     def _may_close(self, client: RPCClient, ended: float) -> bool:
         if client.closed() or self._stopping:

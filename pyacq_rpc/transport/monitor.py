@@ -21,7 +21,6 @@ somebody may keep that from running; libzmq gives up the handshake after 30 s, a
 
 _FAILURES = frozenset(
     {
-        zmq.EVENT_CLOSED,
         zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
         zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
         zmq.EVENT_HANDSHAKE_FAILED_AUTH,
@@ -44,8 +43,8 @@ class Monitor:
         Readable when there may be events. It is edge-triggered: there is no
         edge before `events` has been called once.
     failures : collections.Counter
-        How often something has failed, by the number of the event: an attempt to connect, or a
-        handshake; not one of which nothing is known but that it took long.
+        How many handshakes have failed, by the number of the event; not one of which nothing is
+        known but that it took long.
     accepted : bool
         Of a socket that connects: whether somebody has accepted that, who may still have to
         say more. A process that is kept from that by what it does has done so all the same.
@@ -88,7 +87,7 @@ class Monitor:
             if kind in _FAILURES:
                 if is_quick or kind != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                     self.failures[kind] += 1
-            elif kind != zmq.EVENT_CONNECTED:
+            elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
                 found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
         return found
 

@@ -1,4 +1,4 @@
-"""What tells the messages of a connection from the data that goes with them.
+"""What tells the messages of a connection from the data that goes with them, and how both go.
 
 CURVE keeps whoever is between two peers from reading what they send, from changing it, and from
 sending it once more. But they can take out frames, which libzmq does not notice: what comes next
@@ -8,6 +8,9 @@ So each message begins with a secret that nobody in between knows, and a number.
 frames has one more, with their count and the same stamp. The client has chosen the secret, and
 the server knows it before there is any message: it is told, encrypted, in the metadata with which
 the connection is made (ZeroMQ RFC 26, RFC 37).
+
+And large frames go in pieces. libzmq takes note of its peer when a whole frame has come. Over a
+slow network that of an image would take longer than a peer may be silent.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 
 import zmq
 
-__all__ = ["STAMP_SIZE", "Stamps", "ask_for_stamps", "new_secret", "secret_of", "unstamp"]
+__all__ = ["PIECE", "STAMP_SIZE", "Stamps", "ask_for_stamps", "new_secret", "secret_of", "unstamp"]
 
 _PROPERTY = "X-Stamp"
 _LENGTH = 16
@@ -57,6 +60,12 @@ def secret_of(frame: zmq.Frame) -> bytes | None:
     return secret
 
 
+PIECE = 64 * 1024
+"""Bytes of a piece: with a heartbeat's timeout of 3 s, for networks as slow as 25 kB/s.
+
+Data of many pieces is on its way sooner, too: one is decrypted while the next is encrypted."""
+
+
 class Stamps:
     """Stamps what one side of a connection sends.
 
@@ -73,19 +82,36 @@ class Stamps:
         self._numbers = itertools.count(int.from_bytes(os.urandom(7), "big"))
 
     def put(self, frames: list[Any]) -> list[Any]:
-        """Return the frames of a message with the stamps."""
+        """Return the frames of a message with the stamps, in pieces."""
         stamp = self.secret + _NUMBER.pack(next(self._numbers))
         head = b"".join((stamp, frames[0]))
-        if len(frames) == 1:
+        if len(frames) == 1 and len(head) < PIECE:
             return [head]
-        return [head, *frames[1:], _COUNT.pack(len(frames)) + stamp]
+        pieces = [piece for frame in (head, *frames[1:]) for piece in _cut(frame)]
+        return [*pieces, _COUNT.pack(len(pieces)) + stamp]
 
 
-def unstamp(secret: bytes, frames: list[memoryview]) -> bool:
+def _cut(frame: Any) -> list[Any]:
+    """Return the pieces of a frame; the last one, and no other, is shorter than `PIECE`."""
+    if len(frame) < PIECE:
+        return [frame]
+    view = memoryview(frame)
+    return [view[at : at + PIECE] for at in range(0, len(view) + 1, PIECE)]
+
+
+def unstamp(secret: bytes, frames: list[memoryview], most: int | None = None) -> bool:
     """Take the stamps off the frames of a message; whether it is one that was sent.
 
     Of a message whose end is missing, the frames are in front of those of the next one. Then
     that is what is left.
+
+    Parameters
+    ----------
+    secret : bytes
+    frames : list of memoryview
+        As they have come; as they were before they were stamped, if it is one.
+    most : int, optional
+        Bytes of a message that is to be put together; a larger one is left in pieces.
 
     Examples
     --------
@@ -107,4 +133,19 @@ def unstamp(secret: bytes, frames: list[memoryview]) -> bool:
             return False
         del frames[-1]
     frames[0] = head[STAMP_SIZE:]
+    if len(frames) > 1 and (most is None or sum(map(len, frames)) <= most):
+        frames[:] = _joined(frames)
     return True
+
+
+def _joined(pieces: list[memoryview]) -> list[memoryview]:
+    """Return the frames that these are the pieces of."""
+    frames = []
+    begin, cut = 0, PIECE - STAMP_SIZE  # of the first one, the stamp is off
+    for at, piece in enumerate(pieces, 1):
+        if len(piece) != cut or at == len(pieces):
+            whole = at == begin + 1
+            frames.append(piece if whole else memoryview(bytearray().join(pieces[begin:at])))
+            begin = at
+        cut = PIECE
+    return frames

@@ -48,16 +48,6 @@ def test_what_ends_before_it_has_begun_is_tried_again(sight):
     assert sight.reach.connected
 
 
-def test_where_nobody_listens_it_is_in_vain(sight):
-    assert not sight.reach.in_vain()
-    assert sight.look(zmq.EVENT_CLOSED) is None
-    assert not sight.reach.in_vain()
-    assert sight.look(zmq.EVENT_CLOSED) is None
-    assert sight.reach.in_vain()
-    assert sight.look(True) is None
-    assert not sight.reach.in_vain()
-
-
 def test_lost(sight):
     assert sight.look(True) is None
     assert sight.look(False) == ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import gc
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -15,15 +17,16 @@ from relay import Relay
 
 from pyacq_rpc import (
     AuthenticationError,
+    CallTimeout,
     ObjectProxy,
     ReferenceReleased,
     RPCClient,
     RPCServer,
     ServerDisconnected,
 )
+from pyacq_rpc.peers import scouting
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.exchange import resolve
-from pyacq_rpc.peers.reach import Reach
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.session.leases import new_token
 from pyacq_rpc.wire.messages import Reference
@@ -44,31 +47,53 @@ def of_somebody_at(address):
 
 
 @pytest.fixture
+def handed_on(vacant):
+    """Makes a proxy of an object there, for which no client has been made."""
+
+    def hand_on():
+        proxy, client = of_somebody_at(vacant)
+        client.close()
+        return proxy
+
+    return hand_on
+
+
+def raising(error):
+    def fail(*args):
+        raise error
+
+    return fail
+
+
+@pytest.fixture
 def elsewhere():
     """A thread that has no client yet, to call functions in."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         yield lambda function, *args, **kwds: pool.submit(function, *args, **kwds)
 
 
-def is_expected_at(address):
-    """Whether a client has not been greeted there whose requests are for a known server."""
-    return any(
-        client.channel.expected for client in current().links._open if client.address == address
-    )
+def is_made_for_a_server_at(address):
+    """Whether a client was made for an object there, and has not been greeted yet."""
+    links = current().links
+    with current().lock:
+        clients = list(links._open)
+    waiting = [client for client in clients if client.channel.link and not client.closed()]
+    return any(client.address == address for client in waiting)
 
 
 # -- the server of an object has died -------------------------------------------
 
 
 @pytest.mark.parametrize("ask", ["proxy", "node"])
-def test_a_thread_that_connects_too_late_learns_what_the_others_do(elsewhere, ask):
+def test_a_thread_that_connects_too_late_learns_what_the_others_do(elsewhere, ask, monkeypatch):
     """Its connection alone would tell nothing: it was taken by nobody."""
+    monkeypatch.setattr(scouting, "FIRST", 60.0)
     with ProcessSpawner() as node:
         clock = node._import("time")
         os.kill(node.pid, signal.SIGSTOP)
         ping = clock.time if ask == "proxy" else lambda: node.client.ping()
         called = elsewhere(ping)
-        assert eventually(lambda: is_expected_at(node.address))
+        assert eventually(lambda: is_made_for_a_server_at(node.address))
         os.kill(node.pid, signal.SIGKILL)
         with pytest.raises(ServerDisconnected, match=r"has died|has ended"):
             called.result(20)
@@ -76,18 +101,60 @@ def test_a_thread_that_connects_too_late_learns_what_the_others_do(elsewhere, as
             elsewhere(ping).result(20)
 
 
-def test_what_is_handed_on_too_late_is_known_to_be_gone(vacant):
-    proxy, client = of_somebody_at(vacant)
-    with pytest.raises(ServerDisconnected, match=f"{vacant} cannot be reached: nobody listens"):
+def test_what_is_handed_on_too_late_is_known_to_be_gone(handed_on):
+    proxy = handed_on()
+    with pytest.raises(ServerDisconnected, match="cannot be reached: nobody listens"):
         proxy.add(1, 2, _timeout=20)
-    assert client.closed()
+    assert not is_made_for_a_server_at(proxy._rpc_addr)
     with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
         proxy.add(1, 2)
 
 
-def test_so_it_is_where_another_server_listens_by_now(vacant, monkeypatch):
-    monkeypatch.setattr(Reach, "in_vain", lambda reach: False)  # it comes before that is clear
-    proxy, _ = of_somebody_at(vacant)
+def test_what_is_handed_on_while_it_is_frozen_is_known_to_be_gone(handed_on, vacant, monkeypatch):
+    """The system takes connections in the name of a process that does nothing."""
+    monkeypatch.setattr(scouting, "SILENCE", 0.2)
+    proxy = handed_on()
+    with socket.create_server(("127.0.0.1", int(vacant.rpartition(":")[2]))):
+        with pytest.raises(ServerDisconnected, match="gives no sign of life"):
+            proxy.add(1, 2, _timeout=20)
+        with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+            proxy.add(1, 2)
+
+
+def test_a_way_that_is_cut_for_a_while_is_waited_for(handed_on, vacant, monkeypatch):
+    """By libzmq's own attempts, which do not say why they fail."""
+    monkeypatch.setattr(scouting, "first_byte", raising(OSError(errno.ENETUNREACH, "cut")))
+    monkeypatch.setattr(scouting, "AGAIN", 0.01)
+    with pytest.raises(CallTimeout):
+        handed_on().add(1, 2, _timeout=1.0)
+    monkeypatch.setattr(scouting, "SILENCE", 0.1)
+    with pytest.raises(ServerDisconnected, match="gives no sign of life"):
+        handed_on().add(1, 2, _timeout=20)
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EMFILE, "too many"), UnicodeError("no name")])
+def test_a_fault_of_one_s_own_tells_nothing_of_a_server(handed_on, monkeypatch, fault):
+    monkeypatch.setattr(scouting, "first_byte", raising(fault))
+    monkeypatch.setattr(scouting, "AGAIN", 0.01)
+    monkeypatch.setattr(scouting, "SILENCE", 0.1)
+    with pytest.raises(CallTimeout):
+        handed_on().add(1, 2, _timeout=1.0)
+
+
+def test_who_greets_is_waited_for_though_it_is_too_busy_to_say_hello(elsewhere, monkeypatch):
+    monkeypatch.setattr(scouting, "FIRST", 0.01)
+    monkeypatch.setattr(scouting, "AGAIN", 0.01)
+    monkeypatch.setattr(scouting, "SILENCE", 0.5)
+    with ProcessSpawner() as node:
+        clock = node._import("time")
+        waits = clock.sleep(1.0, _sync="async")
+        assert elsewhere(clock.sleep, 0.0).result(20) is None
+        assert waits.done()
+
+
+def test_so_it_is_where_another_server_listens_by_now(handed_on, vacant, monkeypatch):
+    monkeypatch.setattr(scouting, "FIRST", 60.0)  # it comes before that is clear
+    proxy = handed_on()
     called = proxy.add(1, 2, _sync="async")
     with ProcessSpawner(address=vacant) as node:
         with pytest.raises(ReferenceReleased):
@@ -97,8 +164,8 @@ def test_so_it_is_where_another_server_listens_by_now(vacant, monkeypatch):
         assert node.client.ping() == "pong"
 
 
-def test_it_may_go_before_its_client_expects_it(vacant, monkeypatch):
-    proxy, _ = of_somebody_at(vacant)
+def test_it_may_go_before_its_client_can_hear_of_it(handed_on, monkeypatch):
+    proxy = handed_on()
     client_at = current().client_at
 
     def go_meanwhile(address):
@@ -111,13 +178,32 @@ def test_it_may_go_before_its_client_expects_it(vacant, monkeypatch):
         proxy.add(1, 2)
 
 
-def test_who_is_not_let_in_any_more_does_not_take_a_server_for_dead(server, thing, elsewhere):
+def test_its_welcome_may_be_read_before_it_is_known_what_a_client_is_for(
+    client, thing, elsewhere, monkeypatch
+):
+    client_at = current().client_at
+
+    def be_greeted_meanwhile(address):
+        client = client_at(address)
+        assert eventually(client.welcomed)
+        return client
+
+    monkeypatch.setattr(current(), "client_at", be_greeted_meanwhile)
+    assert elsewhere(thing.add, 1, 2).result(20) == 3
+    assert not is_made_for_a_server_at(client.address)
+
+
+def test_who_is_not_let_in_any_more_does_not_take_a_server_for_dead(
+    server, thing, elsewhere, monkeypatch
+):
+    monkeypatch.setattr(scouting, "FIRST", 0.01)
+    monkeypatch.setattr(scouting, "AGAIN", 0.01)
     port = int(server.address.rpartition(":")[2])
     with Relay(port) as relay:
         theirs = RPCClient(relay.address)["thing"]
         assert settled(RPCClient.get_client(relay.address))
         relay.shut()
-        with pytest.raises(TimeoutError):
+        with pytest.raises(CallTimeout):
             elsewhere(theirs.add, 1, 2, _timeout=1).result(20)
         assert theirs.add(1, 2) == 3
 
@@ -126,17 +212,31 @@ def test_a_connection_that_was_not_greeted_tells_nothing_of_a_server_that_anothe
     client, thing
 ):
     assert settled(client)
-    current().links.not_met(client.address, {client.server_id})
+    current().links.not_met(thing._link)
     assert thing.add(1, 2) == 3
 
 
 def test_who_refuses_is_there(tmp_path):
     with contextlib.closing(RPCServer(key=tmp_path / "key")) as theirs:
         port = theirs.address.rpartition(":")[2]
-        proxy, _ = of_somebody_at(f"tcp://localhost:{port}")  # whose key is not known by that
+        proxy, client = of_somebody_at(f"tcp://localhost:{port}")  # whose key is not known by that
+        client.close()
         for _ in range(2):
             with pytest.raises(AuthenticationError, match="has another key than you"):
                 proxy.add(1, 2, _timeout=20)
+
+
+def test_a_client_that_was_asked_for_by_its_address_waits_though_an_old_object_is_used(
+    handed_on, vacant
+):
+    proxy = handed_on()
+    client = RPCClient(vacant)
+    ping = client.ping("async")
+    with pytest.raises(CallTimeout):
+        proxy.add(1, 2, _timeout=0.5)
+    with ProcessSpawner(address=vacant) as node:
+        assert ping.result(20) == "pong"
+        assert node.client.ping() == "pong"
 
 
 # -- a client whose server is still to come --------------------------------------
@@ -187,26 +287,19 @@ def test_a_proxy_of_a_node_that_has_died_leaves_nothing_with_its_receiver(server
     assert eventually(lambda: len(open_descriptors()) <= before, 5.0)
 
 
-def test_what_a_call_of_somebody_who_was_never_reached_refers_to_is_let_go(
-    server, thing, monkeypatch, vacant
-):
-    """Once nobody waits for its answer any more."""
-    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 100)
+def test_what_a_call_of_somebody_who_was_never_reached_refers_to_is_let_go(server, thing, vacant):
     before = server.table.held_by_others()
-    monkeypatch.setattr(Reach, "in_vain", lambda reach: False)  # as if it were only out of reach
-    proxy, client = of_somebody_at(vacant)
+    proxy, _ = of_somebody_at(vacant)
     waits = proxy.add(thing.make(), 1, _sync="async")
-    assert not eventually(client.closed, 0.5)
-    assert server.table.held_by_others()[1] == before[1] + 1
-    waits.cancel()
+    assert eventually(lambda: server.table.held_by_others()[1] == before[1] + 1)
+    assert isinstance(waits.exception(20), ServerDisconnected)
     del waits
-    assert eventually(client.closed)
     gc.collect()
     assert eventually(lambda: server.table.held_by_others() == before)
 
 
 def test_a_client_that_was_asked_for_stays_where_somebody_else_is_handed_on(monkeypatch, vacant):
-    monkeypatch.setattr("pyacq_rpc.peers.watcher.LINGER", 0)
+    monkeypatch.setattr(scouting, "FIRST", 0.0)
     mine = RPCClient(vacant)
     _, theirs = of_somebody_at(vacant)
     assert theirs is mine

@@ -194,6 +194,7 @@ def test_an_interrupt_that_loses_a_frame_loses_nothing_else(relay, which):
 def test_an_interrupt_wherever_it_comes_loses_no_other_call(relay):
     client, thing = through(relay)
     data = np.ones(5000, "u1")
+    thing.keep(data)  # imports what that takes, where an interrupt would leave files open
     everywhere = Everywhere()
     while everywhere.goes_on():
         everywhere.run(lambda: thing.keep(data, _sync="off"))

@@ -7,7 +7,15 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyacq_rpc.transport.stamps import Stamps, ask_for_stamps, new_secret, secret_of, unstamp
+from pyacq_rpc.transport import stamps
+from pyacq_rpc.transport.stamps import (
+    STAMP_SIZE,
+    Stamps,
+    ask_for_stamps,
+    new_secret,
+    secret_of,
+    unstamp,
+)
 
 SECRET = new_secret()
 
@@ -16,6 +24,11 @@ DATA = st.binary(max_size=60) | st.sampled_from(
 )
 
 MESSAGES = st.lists(st.lists(DATA, min_size=1, max_size=4), max_size=6)
+
+
+@pytest.fixture(autouse=True, params=[stamps.PIECE, STAMP_SIZE + 1], ids=["whole", "pieces"])
+def _cut_into(request, monkeypatch):
+    monkeypatch.setattr(stamps, "PIECE", request.param)
 
 
 def received(frames):
@@ -31,8 +44,8 @@ def received(frames):
 
 def sent(messages):
     """Return the frames of messages, as libzmq sends them."""
-    stamps = Stamps(SECRET)
-    stamped = [stamps.put(message) for message in messages]
+    stamping = Stamps(SECRET)
+    stamped = [stamping.put(message) for message in messages]
     return [(at < len(one) - 1, data) for one in stamped for at, data in enumerate(one)]
 
 
@@ -54,6 +67,30 @@ def test_whatever_is_left_out_none_arrives_that_was_not_sent(messages, data):
 @given(st.lists(st.binary(max_size=60), min_size=1))
 def test_what_is_not_stamped_is_not_right(frames):
     assert not unstamp(SECRET, [memoryview(frame) for frame in frames])
+
+
+def test_large_frames_go_in_pieces_of_one_size():
+    message = [bytes(size) for size in (10, 2 * stamps.PIECE, 0, stamps.PIECE - 1)]
+    frames = [len(frame) for frame in Stamps(SECRET).put(message)]
+    if stamps.PIECE > STAMP_SIZE + 10:
+        assert frames == [STAMP_SIZE + 10, stamps.PIECE, stamps.PIECE, 0, 0, stamps.PIECE - 1, 28]
+    else:
+        assert frames == [stamps.PIECE, 9, stamps.PIECE, stamps.PIECE, 0, 0, stamps.PIECE - 1, 28]
+
+
+def test_one_that_is_too_large_is_not_put_together():
+    data = bytes(3 * stamps.PIECE)
+    for most, count in ((len(data), 2), (len(data) - 1, 5)):
+        frames = [memoryview(frame) for frame in Stamps(SECRET).put([b"", data])]
+        assert unstamp(SECRET, frames, most)
+        assert len(frames) == count
+        assert b"".join(frames) == data
+
+
+def test_what_was_put_together_may_be_written_to():
+    frames = [memoryview(frame) for frame in Stamps(SECRET).put([b"", bytes(stamps.PIECE)])]
+    assert unstamp(SECRET, frames)
+    assert not frames[1].readonly
 
 
 def test_a_stamp_alone_is_an_empty_message():

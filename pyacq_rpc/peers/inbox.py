@@ -50,7 +50,7 @@ class OverZmq(list[memoryview]):
         if secret is not None and not unstamp(secret, self, limits.message):
             most = 2  # an interrupt that has lost a frame has joined it with the next one
         size, count = sum(map(len, self)), len(self)
-        if len(frames) > 1:  # else libzmq has looked at it
+        if count > 1:
             self.excess = too_much(size // most, count // most, limits)
         if most > 1:
             self.clear()  # or somebody's data would be decoded

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..transport.greeting import first_byte
@@ -78,11 +79,16 @@ class Scout:
             return
         else:
             self._silent_since = None
-        self._runtime.watcher.do(lambda: self._tell(gone), 0.0 if gone else AGAIN)
+        if gone:
+            self._runtime.watcher.do(partial(self._tell, gone))
+        else:
+            self._runtime.watcher.do(self._look, AGAIN)
 
     def _tell(self, gone: str) -> None:
         link = self._channel.link
-        if gone and link is not None and not self._runtime.links.is_connected(link):
-            self._channel.lose(gone)
+        if link is None:
+            return
+        if self._runtime.links.is_connected(link):  # by another client
+            self._runtime.watcher.do(self._look, AGAIN)
         else:
-            self._look()
+            self._channel.lose(gone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import errno
 import gc
 import os
 import signal
@@ -58,13 +57,6 @@ def handed_on(vacant):
     return hand_on
 
 
-def raising(error):
-    def fail(*args):
-        raise error
-
-    return fail
-
-
 @pytest.fixture
 def elsewhere():
     """A thread that has no client yet, to call functions in."""
@@ -97,7 +89,7 @@ def test_a_thread_that_connects_too_late_learns_what_the_others_do(elsewhere, as
         os.kill(node.pid, signal.SIGKILL)
         with pytest.raises(ServerDisconnected, match=r"has died|has ended"):
             called.result(20)
-        with pytest.raises(ServerDisconnected, match="is gone"):
+        with pytest.raises(ServerDisconnected):
             elsewhere(ping).result(20)
 
 
@@ -121,26 +113,6 @@ def test_what_is_handed_on_while_it_is_frozen_is_known_to_be_gone(handed_on, vac
             proxy.add(1, 2)
 
 
-def test_a_way_that_is_cut_for_a_while_is_waited_for(handed_on, vacant, monkeypatch):
-    """By libzmq's own attempts, which do not say why they fail."""
-    monkeypatch.setattr(scouting, "first_byte", raising(OSError(errno.ENETUNREACH, "cut")))
-    monkeypatch.setattr(scouting, "AGAIN", 0.01)
-    with pytest.raises(CallTimeout):
-        handed_on().add(1, 2, _timeout=1.0)
-    monkeypatch.setattr(scouting, "SILENCE", 0.1)
-    with pytest.raises(ServerDisconnected, match="gives no sign of life"):
-        handed_on().add(1, 2, _timeout=20)
-
-
-@pytest.mark.parametrize("fault", [OSError(errno.EMFILE, "too many"), UnicodeError("no name")])
-def test_a_fault_of_one_s_own_tells_nothing_of_a_server(handed_on, monkeypatch, fault):
-    monkeypatch.setattr(scouting, "first_byte", raising(fault))
-    monkeypatch.setattr(scouting, "AGAIN", 0.01)
-    monkeypatch.setattr(scouting, "SILENCE", 0.1)
-    with pytest.raises(CallTimeout):
-        handed_on().add(1, 2, _timeout=1.0)
-
-
 def test_who_greets_is_waited_for_though_it_is_too_busy_to_say_hello(elsewhere, monkeypatch):
     monkeypatch.setattr(scouting, "FIRST", 0.01)
     monkeypatch.setattr(scouting, "AGAIN", 0.01)
@@ -149,7 +121,7 @@ def test_who_greets_is_waited_for_though_it_is_too_busy_to_say_hello(elsewhere, 
         clock = node._import("time")
         waits = clock.sleep(1.0, _sync="async")
         assert elsewhere(clock.sleep, 0.0).result(20) is None
-        assert waits.done()
+        assert waits.result(20) is None
 
 
 def test_so_it_is_where_another_server_listens_by_now(handed_on, vacant, monkeypatch):

@@ -2,11 +2,11 @@
 
 Each message begins with four bytes, little-endian: the length of its only
 frame, which follows. With the highest bit set they are a number of frames
-instead; then comes the length of each in eight bytes, then the frames. A frame
-whose length has its highest bit set lies in a shared segment instead: the next
-15 bits are the segment's number, and its descriptor comes with the message. A
-number of frames of zero says that the segment is free again whose number
-follows in four bytes.
+instead, which is one where the only one is longer than that; then comes the
+length of each in eight bytes, then the frames. A frame whose length has its
+highest bit set lies in a shared segment instead: the next 15 bits are the
+segment's number, and its descriptor comes with the message. A number of frames
+of zero says that the segment is free again whose number follows in four bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .segments import Mapping, map_segment
 
 __all__ = [
     "HEAD",
+    "LONGEST",
     "READ",
     "LargeMessage",
     "Parsed",
@@ -42,6 +43,9 @@ HEAD = struct.Struct("<I")
 head_at = HEAD.unpack_from
 
 _SEVERAL = 1 << 31
+
+LONGEST = _SEVERAL - 1
+"""Bytes of which the length of an only frame can be told so."""
 _LENGTH = struct.Struct("<Q")
 _FREE = struct.Struct("<II")
 

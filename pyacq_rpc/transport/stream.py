@@ -20,6 +20,7 @@ from ..late_logging import getLogger
 from ..limits import Limits
 from .framing import (
     HEAD,
+    LONGEST,
     READ,
     LargeMessage,
     Parsed,
@@ -128,7 +129,7 @@ class Stream:
 
         To a side that is gone nothing is sent, which `broken` tells.
         """
-        if len(frames) == 1 and not (self._out or self._freed):
+        if len(frames) == 1 and len(frames[0]) <= LONGEST and not (self._out or self._freed):
             # What there is most of, in one step.
             data = HEAD.pack(len(frames[0])) + frames[0]
             out, sent = self._out, self._sent
@@ -159,7 +160,7 @@ class Stream:
 
     def gather(self, frames: list[Any]) -> None:
         """Send one message by the next `flush`, which is the caller's to call."""
-        if len(frames) == 1:
+        if len(frames) == 1 and len(frames[0]) <= LONGEST:
             frame = frames[0]
             data = HEAD.pack(len(frame)) + frame
             self.taken += 1

@@ -13,6 +13,7 @@ from conftest import open_descriptors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyacq_rpc.transport import stream
 from pyacq_rpc.transport.stream import Stream
 from pyacq_rpc.transport.waiting import wait_ready
 
@@ -36,6 +37,23 @@ def half():
     yield stream, plain
     stream.close()
     plain.close()
+
+
+@pytest.mark.parametrize("send", ["send", "gather"])
+def test_an_only_frame_may_be_too_long_for_its_length_to_be_told_in_four_bytes(
+    half, ends, monkeypatch, send
+):
+    monkeypatch.setattr(stream, "LONGEST", 1000)  # which would be 2 GB
+    sender, plain = half
+    for size, head in (
+        (1000, struct.pack("<I", 1000)),
+        (1001, struct.pack("<IQ", 1 << 31 | 1, 1001)),
+    ):
+        for end in (sender, ends[0]):
+            getattr(end, send)([bytes(size)])
+            end.flush()
+        assert plain.recv(5000) == head + bytes(size)
+    assert receive(ends[1], 2) == [[bytes(1000)], [bytes(1001)]]
 
 
 def as_bytes(messages):

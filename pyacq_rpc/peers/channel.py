@@ -388,11 +388,10 @@ class Channel:
             if self.gone is None:
                 # Before that is to be seen here: whoever then connects anew is not meant.
                 self._receiver.losing(self._lost_along)
-                refused = self._dealer.reach.refused
                 link = self.link
-                if link is not None and not (refused or self._farewell):
+                if link is not None and self.connected() and not self._farewell:
                     self._runtime.links.not_met(link)
-                kind = AuthenticationError if refused else ServerDisconnected
+                kind = AuthenticationError if self._dealer.reach.refused else ServerDisconnected
                 gone = kind(f"{self.server} {self._farewell or what}")
                 # No call between these: nobody uses any more what is closed here.
                 self.gone = gone

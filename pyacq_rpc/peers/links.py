@@ -69,11 +69,10 @@ class ServerLink:
     def new_client(self, runtime: Runtime) -> RPCClient:
         """Make the current thread's client, and look after the server until that is greeted."""
         client = runtime.client_at(self._address)
-        channel = client.channel
-        channel.link = self
+        client.channel.link = self
         if client.server_id is not None:  # the I/O thread has read the welcome before that
-            channel.met(client.server_id)
-        Scout(runtime, channel).begin()
+            client.channel.met(client.server_id)
+        Scout(runtime, client).begin()
         return client
 
     def _is_gone(self) -> ServerDisconnected:
@@ -204,7 +203,8 @@ class Links:
 
     def not_met(self, link: ServerLink) -> None:
         """Somebody has not found a server any more; so it is gone, if nobody else reaches it."""
-        link.gone = link.gone or not self.is_connected(link)
+        with self._runtime.lock:  # or it could greet somebody in between
+            link.gone = link.gone or not self.is_connected(link)
 
     def is_connected(self, link: ServerLink) -> bool:
         """Whether a client is connected to this incarnation of a server."""

@@ -31,8 +31,8 @@ SILENCE = 3.5
 """Seconds without a sign of life after which a server counts as out of reach."""
 
 PATIENCE = 60.0
-"""Seconds after which a client is closed that nobody waits for, as long as a grant outlives its
-granter."""
+"""Seconds that a server may take to let a client in for which nobody waits, as long as a grant
+outlives its granter. It has to run Python for that, and may be in a call that does not let it."""
 
 _NO_WAY = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..late_logging import getLogger
 from ..transport.sockets import LINGER
 from ..transport.waiting import Waker, wait_ready
+from .scouting import PATIENCE
 from .unsent import SOON
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ _log = getLogger(__name__)
 
 RELEASE_DELAY = 0.05
 """Seconds that releases may wait for more of them to share their message."""
-
-PATIENCE = 60.0
-"""Seconds that a server may take to admit a client, as long as a grant outlives its granter.
-
-It has to run Python for that, and may be in a call that does not let it."""
 
 URGENT_INTERVAL = 0.05
 """Seconds between two looks for urgent messages to servers that may be busy."""

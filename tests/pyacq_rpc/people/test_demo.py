@@ -88,7 +88,7 @@ class TestRun:
         assert out.rstrip().endswith(f"Picture: {output}")
         assert "\x1b" not in out
 
-    @pytest.mark.parametrize("wait_for", ["three nodes", "monitor: dead", "monitor again"])
+    @pytest.mark.parametrize("wait_for", ["three nodes", "has died", "monitor again"])
     def test_ctrl_c_ends_it_cleanly(self, tmp_path, wait_for):
         process = start(tmp_path / "demo.png", 6)
         read_until(process, wait_for)

@@ -46,6 +46,7 @@ _SEVERAL = 1 << 31
 
 LONGEST = _SEVERAL - 1
 """Bytes of which the length of an only frame can be told so."""
+
 _LENGTH = struct.Struct("<Q")
 _FREE = struct.Struct("<II")
 

@@ -61,7 +61,7 @@ def secret_of(frame: zmq.Frame) -> bytes | None:
 
 
 PIECE = 64 * 1024
-"""Bytes of a piece: with a heartbeat's timeout of 3 s, for networks as slow as 25 kB/s.
+"""Bytes of a piece, which has to get through within a heartbeat's timeout.
 
 Data of many pieces is on its way sooner, too: one is decrypted while the next is encrypted."""
 

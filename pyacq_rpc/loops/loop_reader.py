@@ -63,7 +63,7 @@ class LoopReader:
         except BaseException:
             self.interrupted()
             raise
-        if channel.fds is not self._fds:
+        if channel.roads.fds is not self._fds:
             self._follow()
 
     def interrupted(self) -> None:
@@ -73,7 +73,7 @@ class LoopReader:
 
     def look(self) -> None:
         """Somebody has read the channel, from any thread: look whether it is read otherwise now."""
-        if self._channel.fds is self._fds or self._closed:
+        if self._channel.roads.fds is self._fds or self._closed:
             return
         if threading.get_ident() == self._thread:
             self._follow()
@@ -84,7 +84,7 @@ class LoopReader:
         """Watch the descriptors that are the channel's by now."""
         if self._closed or self._channel.closed:
             return
-        fds = self._channel.fds
+        fds = self._channel.roads.fds
         with contextlib.suppress(OSError):  # the I/O thread has just closed the channel
             for fd in set(self._fds) - set(fds):
                 self._poller.remove(fd)

@@ -109,7 +109,7 @@ class Answers:
         if isinstance(message, Welcome):
             return self._welcomed(message)
         if isinstance(message, Move):
-            self.channel.moved()
+            self.channel.roads.moved()
         elif isinstance(message, Goodbye):
             self._dismissed = True
             return self.channel.farewell(f"has closed the connection ({message.reason})")

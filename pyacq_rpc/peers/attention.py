@@ -131,7 +131,7 @@ class Attention:
                 if server.listener.inbox.items and not is_stuck:
                     held = held or time.monotonic()
                     due = PATIENCE if due is None else min(due, PATIENCE)
-                server.wait_for([*self._channel.fds, self._thread.waker.fd], due)
+                server.wait_for([*self._channel.roads.fds, self._thread.waker.fd], due)
         finally:
             nesting.stuck -= is_stuck
             server.doing.waits -= 1
@@ -140,7 +140,7 @@ class Attention:
 
     def _wait_alone(self, timeout: float | None) -> None:
         """Wait for the channel, or to be woken."""
-        fds = self._channel.fds
+        fds = self._channel.roads.fds
         if fds is not self._polled:
             self._poll = make_poll([*fds, self._thread.waker.fd])
             self._look = Looking(self._poll)

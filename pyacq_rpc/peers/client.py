@@ -289,7 +289,7 @@ class RPCClient(Batching):
         msg : list of zmq.Frame
             The frames of the message, as the socket has given them.
         """
-        opened = self.channel.opened(msg)
+        opened = self.channel.roads.opened(msg)
         if opened is None:
             return
         effect = self._conversation.answers.receive(opened)

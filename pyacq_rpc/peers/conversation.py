@@ -107,10 +107,10 @@ class Conversation:
             in_flight=sent - answered - failed - off,
             timed_out=pending.timed_out,
             leases=channel.holder.live_leases(),
-            bytes_sent=channel.bytes_sent,
+            bytes_sent=channel.roads.bytes_sent,
             bytes_received=channel.arrivals.bytes,
             connected_since=self.answers.since,
-            road=None if self.answers.since is None else channel.road(),
+            road=None if self.answers.since is None else channel.roads.name(),
         )
 
     # -- sending -----------------------------------------------------------
@@ -146,14 +146,14 @@ class Conversation:
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         ended = None if hooked is None else hooked.end
         future: Future[Any] = Future(answerer, request.id, ended)
-        sends = self.channel.sends
+        sends = self.channel.roads.sends
         try:
             frames = self.codec.encode(request, outgoing.refer)
             self._pending.begin(request.id, Pending(future, outgoing, holding))
             self.attention.asked += 1
             self._send_soon(frames)
         except BaseException:
-            if self.channel.sends == sends:
+            if self.channel.roads.sends == sends:
                 self._take_back(request.id, outgoing)
             raise
         return future
@@ -177,14 +177,14 @@ class Conversation:
         depth = self._thread.depth_of_calls()
         request = Request(next(self.ids), "batch", "value", options, None, depth)
         future = sent.future = Future(answerer, request.id)
-        sends = self.channel.sends
+        sends = self.channel.roads.sends
         try:
             frames = self.codec.encode(request, refuse)
             self._pending.begin(request.id, sent)
             self.attention.asked += 1
             self.channel.send(frames)
         except BaseException:
-            if self.channel.sends == sends:
+            if self.channel.roads.sends == sends:
                 self._pending.take_back(request.id)
             else:
                 self._note_batch(sent)
@@ -224,7 +224,7 @@ class Conversation:
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
         request = make(Request, (request_id, action, reply, options, context, depth))
         pending = Pending(None, outgoing, holding)
-        sends = self.channel.sends
+        sends = self.channel.roads.sends
         self._calling += 1
         try:
             frames = self.codec.encode(request, outgoing.refer)
@@ -233,7 +233,7 @@ class Conversation:
             if not self.attention.wait(pending.is_done, timeout, reentrant):
                 raise self._too_late(timeout)  # from now on a late answer is dropped
         except BaseException as error:
-            if self.channel.sends == sends:
+            if self.channel.roads.sends == sends:
                 self._take_back(request_id, outgoing)
             elif isinstance(error, KeyboardInterrupt):
                 self.note_interrupt(error, request_id, partial(self.cancel, request_id))
@@ -272,11 +272,11 @@ class Conversation:
         depth = self._thread.depth_of_calls()
         request = make(Request, (next(self.ids), action, "off", options, context, depth))
         outgoing = Outgoing(self._runtime, self._thread, self.answers.server_id, None, self.channel)
-        sends = self.channel.sends
+        sends = self.channel.roads.sends
         try:
             self._send_soon(self.codec.encode(request, outgoing.refer))
         except BaseException:
-            if self.channel.sends == sends or self.channel.closed:
+            if self.channel.roads.sends == sends or self.channel.closed:
                 outgoing.undo()
             else:
                 self._note_told(outgoing, holding)

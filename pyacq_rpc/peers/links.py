@@ -153,7 +153,7 @@ class Links:
     def abandon(self) -> None:
         """In the child of a fork: let go of what is the parent's."""
         for client in list(self._open):
-            client.channel.abandon()
+            client.channel.roads.abandon()
 
     # -- the end of a server -------------------------------------------------------
 

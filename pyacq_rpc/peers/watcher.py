@@ -175,14 +175,14 @@ class Watcher:
         owners: dict[int, Callable[[], object]] = {}
         busy = False
         for channel in channels:
-            owners[channel.monitor_fd] = channel.check_monitor
+            owners[channel.roads.monitor_fd] = channel.check_monitor
             if channel.is_busy():
                 busy = True
             elif channel.wants_reading():
                 # What came before the wait leaves no edge to wait for.
                 if channel.pump():
                     timeout = 0.0  # it may be what `run_until` waits for
-                owners.update(dict.fromkeys(channel.fds, channel.pump))
+                owners.update(dict.fromkeys(channel.roads.fds, channel.pump))
         unsent = self._runtime.unsent
         waits = (
             SOON if busy else None,
@@ -281,5 +281,5 @@ class Watcher:
 
 def _in_vain(client: RPCClient, since: float) -> bool:
     """Whether a client has had its time to reach somebody, and what it has sent to get out."""
-    patience = PATIENCE if client.channel.accepted() else LINGER / 1000
+    patience = PATIENCE if client.channel.roads.accepted() else LINGER / 1000
     return time.monotonic() - since >= patience

@@ -24,16 +24,14 @@ class Channel:
         self.peer = self.name.text
         self.server = "the server at tcp://there:1"
         self.sizes = types.SimpleNamespace(limits=None)
-        self.ended, self.moved_to, self.has_moved, self.has_met = [], [], False, []
+        self.roads = types.SimpleNamespace(moved=lambda: self.changes.append("moved"))
+        self.ended, self.moved_to, self.changes, self.has_met = [], [], [], []
 
     def farewell(self, what):
         return lambda: self.ended.append(what)
 
     def move(self, path, token):
         self.moved_to.append((path, token))
-
-    def moved(self):
-        self.has_moved = True
 
     def met(self, server_id):
         self.has_met.append(server_id)
@@ -104,7 +102,7 @@ def test_the_direct_road_is_taken_when_it_is_told(answers):
     hear(answers, welcome(path="/somewhere", token="secret"))
     assert answers.channel.moved_to == [("/somewhere", "secret")]
     hear(answers, messages.Move("secret"))
-    assert answers.channel.has_moved
+    assert answers.channel.changes == ["moved"]
 
 
 def test_a_server_that_was_given_up_before_it_has_answered(answers):

@@ -18,7 +18,7 @@ class Scene:
         self.pokes, self.pumps, self.pending, self.in_process = [], 0, {}, True
         self.thread = ThreadState()
         self.signal = Waker()
-        self.fds = [self.signal.fd]
+        self.roads = types.SimpleNamespace(fds=[self.signal.fd])
         self.runtime = types.SimpleNamespace(
             waiting=set(), watcher=types.SimpleNamespace(poke=self.pokes.append)
         )

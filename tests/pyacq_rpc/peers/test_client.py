@@ -242,7 +242,7 @@ class TestProcessMsg:
         server["thing"] = Thing()
         client = RPCClient(server.address)
         thing = client["thing"]
-        frames = client.channel._dealer.frames
+        frames = client.channel.roads._dealer.frames
         with client.channel._lock:  # else the I/O thread does
             future = thing.wait(_sync="async")
             server["thing"].gate.set()

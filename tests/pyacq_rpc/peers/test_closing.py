@@ -14,9 +14,9 @@ from things import Thing
 
 from pyacq_rpc import RPCClient, RPCServer
 from pyacq_rpc.peers import closing, listener
-from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.lingering import Lingering
 from pyacq_rpc.peers.listener import Listener
+from pyacq_rpc.peers.roads import Roads
 from pyacq_rpc.peers.runtime import ROADS_VARIABLE, Runtime, current
 from pyacq_rpc.transport.backlog import AT_ONCE
 from pyacq_rpc.transport.monitor import Monitor
@@ -135,7 +135,7 @@ def test_an_interrupt_leaves_no_socket_of_a_server(monkeypatch, owner, name):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Channel, "_end"), (Monitor, "close"), (Runtime, "linger"), (Lingering, "add")],
+    [(Roads, "close"), (Monitor, "close"), (Runtime, "linger"), (Lingering, "add")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_an_interrupt_leaves_no_socket_of_a_client(server, monkeypatch, owner, name):
@@ -146,7 +146,7 @@ def test_an_interrupt_leaves_no_socket_of_a_client(server, monkeypatch, owner, n
     with pytest.raises(KeyboardInterrupt):
         client.close()
     client.close()
-    assert eventually(lambda: client.channel._dealer.socket.closed)
+    assert eventually(lambda: client.channel.roads._dealer.socket.closed)
 
 
 def test_a_goodbye_that_follows_another_one_means_nothing(server):

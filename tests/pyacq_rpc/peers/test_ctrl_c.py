@@ -20,7 +20,7 @@ from interrupting import Everywhere
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
-from pyacq_rpc.peers import channel as channel_module
+from pyacq_rpc.peers import roads as roads_module
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.peers.unanswered import unanswered_by
 
@@ -256,7 +256,7 @@ class TestEverywhere:
 
     def test_the_end_of_the_server(self, everywhere, server, thing, monkeypatch, caplog):
         """All its clients learn of it, and nobody waits for it for ever."""
-        monkeypatch.setattr(channel_module, "LAST_WORD", 0)  # it has none
+        monkeypatch.setattr(roads_module, "LAST_WORD", 0)  # it has none
         gate = server["thing"].gate
         while everywhere.goes_on():
             gate.clear()
@@ -292,7 +292,7 @@ class TestEverywhere:
 
     def test_a_message_that_waits_for_others(self, everywhere, server, thing, monkeypatch):
         """Those before it and after it are sent, though nobody waits for an answer."""
-        monkeypatch.setattr(channel_module, "GATHERING", 1000.0)
+        monkeypatch.setattr(roads_module, "GATHERING", 1000.0)
         log = server["thing"].log
         while everywhere.goes_on():
             log.clear()

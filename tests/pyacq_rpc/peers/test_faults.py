@@ -169,7 +169,7 @@ def test_an_answer_that_came_before_its_node_died_is_an_answer():
         with channel._lock:  # nobody reads meanwhile
             text = proc._import("operator").mul("x" * 1000, 150, _sync="async")
             channel.flush()
-            assert eventually(lambda: _arrived(channel.fds[0]) >= 150_000)
+            assert eventually(lambda: _arrived(channel.roads.fds[0]) >= 150_000)
             proc.proc.kill()
             proc.proc.wait()
         assert text.result(10) == "x" * 150_000
@@ -224,7 +224,7 @@ def test_what_was_sent_before_closing_arrives(closes):
         with client.channel._lock:  # nobody reads meanwhile
             future = proxy.notes(_sync="async")
             client.channel.flush()
-            assert eventually(lambda: select.select(client.channel.fds, [], [], 0)[0])
+            assert eventually(lambda: select.select(client.channel.roads.fds, [], [], 0)[0])
             server.close()
             assert eventually(lambda: server.listener.closed)
         assert future.result(10) == [words]

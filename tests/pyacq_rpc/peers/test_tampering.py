@@ -175,7 +175,7 @@ class HalfOpen(Relay):
 def test_an_interrupt_that_loses_a_frame_loses_nothing_else(relay, which):
     """As when pyzmq notices it, with the frame in its hand."""
     client, thing = through(relay)
-    frames = client.channel._dealer.frames
+    frames = client.channel.roads._dealer.frames
     receive, came = frames._receive, []
 
     def lose(flags, copy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from typing import Any
 
 from .binding import QtCore, Signal
@@ -46,14 +47,13 @@ class QtFuture(QtCore.QObject):
 
     done = Signal(object)
     failed = Signal(object)
-    _ended = Signal()
+    _ended = Signal(object)
 
     def __init__(
         self, future: concurrent.futures.Future[Any], parent: QtCore.QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._future = future
-        self._itself: QtFuture | None = self
         self._ended.connect(self._deliver, QtCore.Qt.ConnectionType.QueuedConnection)
         future.add_done_callback(self._tell)
 
@@ -63,13 +63,12 @@ class QtFuture(QtCore.QObject):
 
     def _tell(self, future: object) -> None:
         """In whichever thread."""
-        try:
-            self._ended.emit()
-        except RuntimeError:  # Qt has deleted it, with its parent
-            self._itself = None
+        # Until now the future has kept this. Qt keeps what it is about to deliver: from here
+        # on nobody else may, and a reference to itself would not keep it from being collected.
+        with contextlib.suppress(RuntimeError):  # Qt has deleted it, with its parent
+            self._ended.emit(self)
 
-    def _deliver(self) -> None:
-        self._itself = None
+    def _deliver(self, itself: QtFuture) -> None:
         # Not raised here: it would keep this frame, and so those around the event loop.
         if self._future.cancelled():
             self.failed.emit(concurrent.futures.CancelledError())

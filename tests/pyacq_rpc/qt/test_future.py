@@ -3,6 +3,7 @@ from __future__ import annotations
 import concurrent.futures
 import gc
 import threading
+import weakref
 
 import pytest
 from qtpy import QtCore
@@ -56,6 +57,27 @@ def test_lives_until_it_has_delivered(app, told):
     gc.collect()
     future.set_result(1)
     assert turn_until(lambda: told == [1])
+
+
+def test_is_not_collected_while_it_is_about_to_deliver(app, told):
+    """When nobody has the future any more, either."""
+    future = concurrent.futures.Future()
+    QtFuture(future).done.connect(told.append)
+    future.set_result(1)
+    del future
+    gc.collect()
+    assert turn_until(lambda: told == [1])
+
+
+def test_is_collected_when_it_has_delivered(app, told):
+    future = concurrent.futures.Future()
+    delivery = weakref.ref(QtFuture(future))
+    delivery().done.connect(told.append)
+    future.set_result(1)
+    del future
+    assert turn_until(lambda: told == [1])
+    gc.collect()
+    assert delivery() is None
 
 
 def test_a_future_that_is_cancelled_has_failed(app, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.transport.stamps import secret_of
 from pyacq_rpc.wire.messages import Cancel, Failure, Goodbye, Hello, Result, Welcome
 from spawner import ProcessSpawner
+
+NUMBERS = itertools.count(1_000_000)
 
 
 def memory():
@@ -47,6 +50,19 @@ def serve_meanwhile(server, do):
     return sorted(times)[len(times) // 2]
 
 
+def see_to(server, client, is_cut_off):
+    """Wait until a server has seen to all that a client has sent, or is through with that one."""
+    number = next(NUMBERS)
+    client.call(number, ["@thing", "note"], number)
+
+    def has_seen_to_it():
+        if client.stream is not None:
+            client.stream.flush()
+        return number in server["thing"].log or is_cut_off()
+
+    assert eventually(has_seen_to_it)
+
+
 def test_who_reads_nothing_is_cut_off(server, plain, road, caplog):
     relay = Relay(server.address)
     deaf = plain(peer="deaf") if road == "direct" else PlainClient(relay.address, peer="deaf")
@@ -58,11 +74,15 @@ def test_who_reads_nothing_is_cut_off(server, plain, road, caplog):
         before = memory()
         asked = [0]
 
+        def is_cut_off():
+            return not server.listener.connections.has_peer("deaf")
+
         def ask_for_more():
             for _ in range(3):
                 asked[0] += 1
                 deaf.call(asked[0], ["@thing", "echo"], "x" * 100_000)
-            return not server.listener.connections.has_peer("deaf")
+            see_to(server, deaf, is_cut_off)
+            return is_cut_off()
 
         assert serve_meanwhile(server, ask_for_more) < 5
         assert eventually(lambda: len(server.table) == 0)
@@ -106,12 +126,16 @@ def test_a_goodbye_and_a_hello_do_not_make_room(server, caplog):
         relay.deaf = True
         before = memory()
 
+        def is_cut_off():
+            return "waited for this client to read them" in caplog.text
+
         def ask_for_more():
             for i in range(10):
                 deaf.call(i, ["@thing", "echo"], "x" * 100_000)
             deaf.send(Goodbye("tired"))
             deaf.send(Hello(1, "deaf", {}))
-            return "waited for this client to read them" in caplog.text
+            see_to(server, deaf, is_cut_off)
+            return is_cut_off()
 
         assert serve_meanwhile(server, ask_for_more) < 5
         assert memory() - before < 100 * MB

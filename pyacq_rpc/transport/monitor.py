@@ -7,8 +7,8 @@ import time
 
 import zmq
 
-from .monitor_events import parse_monitor_message
-from .sockets import endpoint, has_message
+from .monitor_events import MonitorEvent, parse_monitor_message
+from .sockets import FrameSocket, endpoint
 
 __all__ = ["Monitor", "source_descriptor"]
 
@@ -65,6 +65,7 @@ class Monitor:
         self._socket = socket
         self._events = socket.get_monitor_socket(self._EVENTS)
         self._events.linger = 0
+        self._frames = FrameSocket(self._events)
         self.fd = int(self._events.fd)
         self.failures: collections.Counter[int] = collections.Counter()
         self.accepted = False
@@ -79,8 +80,10 @@ class Monitor:
         found: list[tuple[bool, int]] = []
         now = time.monotonic()
         is_quick = now - self._last < QUICK
-        while has_message(self._events):
-            event = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
+        while True:
+            event = self._next_event()
+            if event is None:
+                break
             kind = event["event"]
             self._last = now
             self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
@@ -90,6 +93,14 @@ class Monitor:
             elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
                 found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
         return found
+
+    def _next_event(self) -> MonitorEvent | None:
+        frames = self._frames.take()  # all of them, whatever interrupts that
+        if frames is None:
+            return None
+        event = parse_monitor_message([frame.bytes for frame in frames])
+        frames.clear()
+        return event
 
     def wait(self, timeout: int) -> None:
         """Wait until a message or an event is there, `timeout` milliseconds at most."""
@@ -109,8 +120,8 @@ class Monitor:
             return
         self._socket.unbind(address)
         while self._events.poll(UNBIND_TIMEOUT):
-            event = parse_monitor_message(self._events.recv_multipart())
-            if event["event"] == zmq.EVENT_CLOSED:
+            event = self._next_event()
+            if event is not None and event["event"] == zmq.EVENT_CLOSED:
                 return
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import socket
 import pytest
 import zmq
 from conftest import eventually
+from interrupting import Everywhere
 
 from pyacq_rpc.transport.monitor import Monitor, source_descriptor
 from pyacq_rpc.transport.sockets import (
@@ -79,6 +80,25 @@ def test_a_handshake_that_takes_long_has_failed_for_no_known_reason(context, mon
     assert (monitor.failures[zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL] > 0) == (quick > 0)
     monitor.close()
     dealer.close(linger=0)
+
+
+def test_an_interrupt_leaves_no_half_of_an_event(context):
+    everywhere = Everywhere()
+    router = new_router(context)
+    listen(router, "tcp://127.0.0.1:*")
+    while everywhere.goes_on():
+        dealer = new_dealer(context)
+        monitor = Monitor(dealer)
+        monitor.events()
+        connect(dealer, endpoint(router))
+        events = zmq.Poller()
+        events.register(monitor.fd, zmq.POLLIN)
+        assert events.poll(10_000)
+        everywhere.run(monitor.events)
+        assert eventually(lambda m=monitor: m.events() or m.accepted), everywhere.place
+        monitor.close()
+        dealer.close(linger=0)
+    router.close()
 
 
 def test_inproc_has_no_descriptors(context):

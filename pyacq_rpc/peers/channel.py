@@ -138,15 +138,22 @@ class Channel:
         """
         if len(frames) > 1 or len(frames[0]) > LEAST_MESSAGE:
             self.sizes.check(frames, self.server)
-        with self._lock:
-            if self.closed:
-                raise self.reason()
-            if self.holder.released:
-                self._put_releases()
-            if not self.roads.send(frames, soon, held):
-                return
-            self._read()
-        self.arrivals.deliver()
+        try:
+            with self._lock:
+                if self.closed:
+                    raise self.reason()
+                if self.holder.released:
+                    self._put_releases()
+                if not self.roads.send(frames, soon, held):
+                    return
+                self.roads.receive(self.arrivals.inbox)
+            self.arrivals.deliver()
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
+            raise
+        # A server of this process that has just closed took nothing.
         if not self.connected() and self.address.startswith("inproc:"):
             self.lose("has closed")
             raise self.reason()
@@ -179,11 +186,10 @@ class Channel:
 
     def _move(self, path: str, token: str) -> None:
         with self._lock:
-            if self.closed or self.roads.name() == "direct":
-                return
-            self.in_process = self._runtime.serves(self.address)
-            if self.roads.take_direct(path, token):
-                self._read()
+            if not self.closed:
+                self.in_process = self._runtime.serves(self.address)
+                if self.roads.take_direct(path, token):
+                    self.roads.receive(self.arrivals.inbox)
 
     def met(self, server_id: str) -> None:
         """The server has told which it is: another one that this was made for is no more."""
@@ -201,40 +207,54 @@ class Channel:
         if self._is_parents():
             current().client_at(self.address).channel.note(message)
             return
-        with self._lock:
-            closed = self.closed
-            if not closed:
-                self.roads.put(message)
-                self._read()
-        if not closed:
-            self.arrivals.deliver()
-        else:
+        if not self._put(partial(self.roads.put, message)):
             self._elsewhere(message)
 
     def send_releases(self) -> bool:
         """Send what the holder of the leases has in ``released``; False if this has closed."""
-        with self._lock:
-            closed = self.closed
-            if self.holder.released and not closed:
-                self._put_releases()
-                self._read()
-        self.arrivals.deliver()
-        return not closed
+        return self._put(self._put_releases)
 
     def overtake(self, message: messages.Message) -> None:
         """Send a message that need not wait for those before it."""
-        with self._lock:
-            if not self.closed:
-                self.roads.overtake(message)
-                self._read()
-        self.arrivals.deliver()
+        self._put(partial(self.roads.overtake, message))
 
     def pump(self) -> bool:
         """Deliver what has arrived; whether there was anything."""
-        with self._lock:
-            if not self.closed:
-                self.roads.receive(self.arrivals.inbox)
-        return self.arrivals.deliver()
+        try:
+            with self._lock:
+                if not self.closed:
+                    self.roads.receive(self.arrivals.inbox)
+            return self.arrivals.deliver()
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _put(self, put: Callable[[], object]) -> bool:
+        """Send something, and deliver what has arrived meanwhile; False if this has closed."""
+        try:
+            with self._lock:
+                closed = self.closed
+                if not closed:
+                    put()
+                    self.roads.receive(self.arrivals.inbox)
+            self.arrivals.deliver()
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
+            raise
+        return not closed
+
+    def _put_releases(self) -> None:
+        if self.holder.released:
+            self.roads.put(messages.Release(self.holder.take_released()))
+
+    def _interrupted(self) -> None:
+        """Have what has arrived looked at: it may not signal any more."""
+        self._attention.received()
+        self._runtime.watcher.do(self.pump)
 
     def connected(self) -> bool:
         """Whether somebody has been reached at the address."""
@@ -284,8 +304,8 @@ class Channel:
             What has become of it, as the end of a sentence.
         """
         with self._lock:
-            self._read()
             if not self.closed:
+                self.roads.receive(self.arrivals.inbox)
                 self.roads.drain(self.arrivals.inbox)
             self.arrivals.inbox.append(what)
         self.arrivals.deliver()
@@ -323,28 +343,18 @@ class Channel:
         with self._lock:
             if not self.closed:
                 self.closed = self._leaving = True  # before the server answers by closing
-            if self._leaving:
-                if self.holder.released:
-                    self._put_releases()
+            if self._leaving and not self.roads.closed():
+                self._put_releases()
                 self.roads.put(messages.Goodbye("client closed"))
                 self._runtime.watcher.remove(self)
                 self.roads.close(self._server_closed)
-                self._leaving = False
+            self._leaving = False
 
-    # -- with the lock held ------------------------------------------------------
-
-    def _put_releases(self) -> None:
-        self.roads.put(messages.Release(self.holder.take_released()))
-
-    def _read(self) -> None:
-        if not self.closed:
-            self.roads.receive(self.arrivals.inbox)
+    # -- what its owner and the I/O thread ask -----------------------------------
 
     def signals(self) -> bool:
         """Whether everything that has not been seen to makes one of the roads' ``fds`` readable."""
         return self.roads.signal and not self.arrivals
-
-    # -- what the I/O thread asks ------------------------------------------------
 
     def is_busy(self) -> bool:
         """Whether the owner is sending one request after the other."""

@@ -110,7 +110,7 @@ class Conversation:
             bytes_sent=channel.roads.bytes_sent,
             bytes_received=channel.arrivals.bytes,
             connected_since=self.answers.since,
-            road=None if self.answers.since is None else channel.roads.name(),
+            road=None if self.answers.since is None else channel.roads.taken(),
         )
 
     # -- sending -----------------------------------------------------------

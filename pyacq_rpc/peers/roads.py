@@ -1,8 +1,8 @@
 """The roads to a server: the ZeroMQ socket that each client begins with, and the direct one.
 
 The socket's descriptor is edge-triggered: any use of the socket may swallow the edge that
-says that something has arrived. Hence the rule that whoever has sent something reads the
-socket empty before letting go of the lock, and delivers what was there.
+says that something has arrived. Hence the rule that whoever has sent something over it reads
+it empty before he lets go of the lock under which he did so, and delivers what was there.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Roads:
     Attributes
     ----------
     lock : threading.RLock
-        To be held for everything but what says otherwise.
+        To be held by whoever sends, receives or closes.
     signal : bool
-        Whether all that may have arrived makes one of `fds` readable.
+        Whether all that may be there to receive makes one of `fds` readable.
     fds : list of int
         Descriptors that are readable when something may have arrived; another
         list when they have changed.
@@ -97,7 +97,7 @@ class Roads:
         self._last: ClientEnd | None = None
 
     def connect(self) -> None:
-        """Connect the socket."""
+        """Connect the socket; before anybody else has this."""
         self._dealer.connect()
         self.reach = self._dealer.reach
         self.monitor_fd = self._dealer.monitor.fd
@@ -109,13 +109,16 @@ class Roads:
 
     # -- which one ---------------------------------------------------------------
 
-    def name(self) -> str:
-        """Return what requests go over: ``'direct'`` or ``'zmq'``; without the lock."""
+    def taken(self) -> str:
+        """Return the one that requests take: ``'direct'`` or ``'zmq'``."""
         return "zmq" if self._stream is None else "direct"
 
     def take_direct(self, path: str, token: str) -> bool:
-        """Take the direct road from now on, if the server can be reached there; whether it can."""
-        stream = connect_direct(path, token)
+        """Take the direct road from now on, if the server is reached there; whether that is new.
+
+        The socket is to be read then.
+        """
+        stream = None if self._stream is not None else connect_direct(path, token)
         if stream is None:
             return False
         self.put(Move(token))
@@ -126,8 +129,9 @@ class Roads:
         return True
 
     def moved(self) -> None:
-        """Nothing more comes over the socket, but over the stream; without the lock."""
+        """Nothing more comes over the socket, but over the stream: as the server has said."""
         if self._stream is not None:
+            # No call within these, as wherever `signal` is set: the lock is not held here.
             self.fds = [self._stream.fd]
             self._moved = True
             self.signal = not self._unseen
@@ -144,11 +148,12 @@ class Roads:
     # -- sending -------------------------------------------------------------------
 
     def send(self, frames: list[Any], soon: bool, held: bool) -> bool:
-        """Send a message; whether the socket has to be read for that.
+        """Send a request; whether the socket has to be read for that.
 
         Parameters
         ----------
         frames : list
+            Of its message.
         soon : bool
             Whether it may wait a moment for others to come, if others came just before.
         held : bool
@@ -180,7 +185,7 @@ class Roads:
         return False
 
     def put(self, message: Message) -> None:
-        """Send what is no request."""
+        """Send what is no request; the socket is to be read then."""
         frames = self._codec.encode(message, refuse)
         if self._stream is None:
             with contextlib.suppress(zmq.Again):  # refused already, as the monitor will tell
@@ -189,7 +194,7 @@ class Roads:
             self._stream.send(frames)
 
     def overtake(self, message: Message) -> None:
-        """Send a message that need not wait for those before it."""
+        """Send a message that need not wait for those before it; the socket is to be read then."""
         with contextlib.suppress(zmq.Again):
             self._dealer.send(self._codec.encode(message, refuse))
 
@@ -201,7 +206,10 @@ class Roads:
     # -- receiving -----------------------------------------------------------------
 
     def receive(self, inbox: collections.deque[Any]) -> None:
-        """Add the messages that are there to an inbox, and behind the last one of all the end."""
+        """Add the messages that are there to an inbox; at the end, what has become of the server.
+
+        After an interrupt this has to be called once more: what is left does not signal.
+        """
         if not self._moved:
             # Answers to what was sent before the move are still to come here,
             # ahead of what comes over the stream.
@@ -209,10 +217,9 @@ class Roads:
         if self._stream is not None and (self._moved or self._torn):
             try:
                 self._stream.receive(inbox)
-            except BaseException:  # an interrupt: what it has read does not signal any more
+            except BaseException:  # an interrupt
                 self._unseen = True
                 self.signal = False
-                self._runtime.watcher.poke()
                 raise
             self._unseen = False
             self.signal = self._moved
@@ -235,7 +242,7 @@ class Roads:
             raise
 
     def drain(self, inbox: collections.deque[Any]) -> None:
-        """Add all that a server has sent that is known to be gone."""
+        """Add to an inbox all that was sent by a server that is known to be gone."""
         if self._stream is not None:
             self._stream.drain(inbox)
 
@@ -252,6 +259,10 @@ class Roads:
         self._dealer.monitor.close()
         self._dealer.socket.close(linger=0)
 
+    def closed(self) -> bool:
+        """Whether the socket is closed: the last of all."""
+        return self._dealer.socket.closed
+
     def close(self, server_closed: bool) -> None:
         """Close all, now or when what was sent is out.
 
@@ -260,8 +271,6 @@ class Roads:
         server_closed : bool
             Whether nobody would read it, though there is a connection.
         """
-        if self._dealer.socket.closed:
-            return
         self._dealer.monitor.close()
         # Where nobody is, nobody is waited for.
         somebody = self.reach.connected and not server_closed
@@ -284,7 +293,9 @@ class Roads:
             return self._dealer.send_mark(self._codec)
 
     def drop(self) -> None:
-        """Close, without a word, what was kept from beginning."""
+        """Close all without a word, however far it has come."""
+        if self._stream is not None:
+            self._stream.close()
         self._dealer.drop()
 
     def abandon(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,8 +23,10 @@ from things import Thing
 
 from pyacq_rpc import CallTimeout, RPCClient, ServerDisconnected
 from pyacq_rpc.peers import roads as roads_module
+from pyacq_rpc.peers.attention import Attention
 from pyacq_rpc.peers.runtime import current
 from pyacq_rpc.peers.unanswered import unanswered_by
+from pyacq_rpc.wire.messages import Withdraw
 
 ROOT = Path(__file__).parents[3]
 
@@ -272,13 +276,15 @@ class TestEverywhere:
             assert not caplog.records, everywhere.place  # of what is used though it is closed
             gate.set()
 
-    def test_the_end_of_a_client(self, everywhere, server, thing):
+    @pytest.mark.parametrize("direct", [True, False])
+    def test_the_end_of_a_client(self, everywhere, server, thing, monkeypatch, direct):
         """Once begun it is gone through with."""
+        monkeypatch.setattr(current(), "direct", direct)
         gate = server["thing"].gate
         while everywhere.goes_on():
             gate.clear()
             closing = RPCClient(server.address)
-            assert settled(closing)
+            assert closing.ping() == "pong" if not direct else settled(closing)
             answered = thing.wait(_sync="async")
             assert eventually(lambda: server.status()["doing"] == "thing.wait")
             asked = closing.ping(sync="async")
@@ -287,8 +293,39 @@ class TestEverywhere:
                 closing.close()
             assert is_disconnected(asked), everywhere.place
             assert closing.closed(), everywhere.place
+            assert eventually(closing.channel.roads.closed), everywhere.place
             gate.set()
             assert answered.result() is True
+
+    def test_what_another_thread_waits_for(self, everywhere, server, monkeypatch):
+        """It gets that, though the one that was interrupted has taken it from the wire."""
+        about_to_wait, wait = threading.Event(), threading.Event()
+        wait_alone = Attention._wait_alone
+
+        def be_slow(attention, timeout):
+            if attention is waiting._conversation.attention:
+                about_to_wait.set()
+                assert wait.wait(10)
+            wait_alone(attention, timeout)
+
+        def has_come():  # or was taken by the I/O thread, which was asked to look the time before
+            fds = waiting.channel.roads.fds
+            return select.select(fds, [], [], 0)[0] or not waiting.has_pending()
+
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(RPCClient, server.address).result()
+            assert thread.submit(settled, waiting).result()
+            waiting.channel.in_process = False  # else it would look now and then
+            monkeypatch.setattr(Attention, "_wait_alone", be_slow)
+            while everywhere.goes_on():
+                about_to_wait.clear()
+                wait.clear()
+                answer = thread.submit(waiting.ping, timeout=25)
+                assert about_to_wait.wait(10)
+                assert eventually(has_come)
+                everywhere.run(lambda: waiting.channel.note(Withdraw("nothing")))
+                wait.set()
+                assert answer.result(10) == "pong", everywhere.place
 
     def test_a_message_that_waits_for_others(self, everywhere, server, thing, monkeypatch):
         """Those before it and after it are sent, though nobody waits for an answer."""

@@ -151,15 +151,20 @@ class RequestTasks:
         counts, identity = self._inbox.running, connection.identity
         with self._server.listener.lock:  # the I/O thread may be counting what comes
             counts[identity] = counts.get(identity, 0) + 1
-        # Now, since what it is about may be let go while it goes on.
-        running.about = self._server.dispatcher.describe(request.action, request.options)
-        # Not within a call that waits: the event loop does not turn then, and what
-        # comes next may be what is waited for.
-        self.starting = self.turning and not self._server.nested()
-        self._start(running, result, partial(self._answer, running))
-        if self.starting:
-            # Called after the first step, which was to be called soon before this was.
-            self._loop.call_soon(self._started)
+        try:
+            # Now, since what it is about may be let go while it goes on.
+            running.about = self._server.dispatcher.describe(request.action, request.options)
+            # Not within a call that waits: the event loop does not turn then, and what
+            # comes next may be what is waited for.
+            self.starting = self.turning and not self._server.nested()
+            self._start(running, result, partial(self._answer, running))
+            if self.starting:
+                # Called after the first step, which was to be called soon before this was.
+                self._loop.call_soon(self._started)
+        except BaseException:  # an interrupt, which the client is told of instead
+            self.starting = False
+            self._give_up(running, result)
+            raise
         return True
 
     def refuse(self, result: object) -> None:
@@ -195,14 +200,26 @@ class RequestTasks:
         done: Callable[[object, BaseException | None], object],
     ) -> None:
         self._running.add(running)
-        carry_out = self._carry_out(running, awaitable, done)
-        begin = partial(self._loop.create_task, carry_out, name=running.about or None)
-        running.task = contextvars.copy_context().run(self._begin_at_depth, begin)
-        running.task.add_done_callback(partial(self._ended, running, awaitable))
+        task = contextvars.copy_context().run(self._begin_at_depth, running, awaitable, done)
+        running.task = task
+        task.add_done_callback(partial(self._ended, running, awaitable, done))
 
-    def _begin_at_depth(self, begin: Callable[[], asyncio.Task[None]]) -> asyncio.Task[None]:
-        _depth.set(self._server.doing.depth)
-        return begin()  # the task inherits it
+    def _give_up(self, running: _Running, awaitable: Any) -> None:
+        """Let go of what was about to begin: whoever has asked for it is told otherwise."""
+        running.begun = True  # as its task will see, if that was made
+        if hasattr(awaitable, "close"):
+            awaitable.close()
+        self._forget(running)
+
+    def _begin_at_depth(
+        self,
+        running: _Running,
+        awaitable: Any,
+        done: Callable[[object, BaseException | None], object],
+    ) -> asyncio.Task[None]:
+        _depth.set(self._server.doing.depth)  # which the task inherits
+        steps = self._carry_out(running, awaitable, done)
+        return self._loop.create_task(steps, name=running.about or None)
 
     def depth_of_calls(self) -> int:
         """Return the depth of requests that are made by the current task."""
@@ -218,6 +235,8 @@ class RequestTasks:
         awaitable: Any,
         done: Callable[[object, BaseException | None], object],
     ) -> None:
+        if running.begun:  # or rather given up
+            return
         running.begun = True
         result: object = None
         failed: BaseException | None = None
@@ -237,12 +256,18 @@ class RequestTasks:
         finally:
             failed = None  # its traceback holds this frame
 
-    def _ended(self, running: _Running, awaitable: Any, task: asyncio.Task[None]) -> None:
+    def _ended(
+        self,
+        running: _Running,
+        awaitable: Any,
+        done: Callable[[object, BaseException | None], object],
+        task: asyncio.Task[None],
+    ) -> None:
         if not running.begun:  # cancelled before
             if hasattr(awaitable, "close"):
                 awaitable.close()  # or Python would say that it was never awaited
             self._forget(running)
-            running.ended(asyncio.CancelledError())
+            done(None, asyncio.CancelledError())
         if self._server.running():
             return
         self._server.listener.wake()  # it may be what the server waits for to close

@@ -203,6 +203,47 @@ def test_interrupt_ends_what_runs(thing, async_server):
     assert not RPCClient(async_server.address).interrupt()
 
 
+def test_an_interrupt_that_comes_before_the_first_step_is_told(thing, async_server, monkeypatch):
+    begin = request_tasks.RequestTasks._begin_at_depth
+
+    def begin_interrupted(tasks, *args):
+        interrupting = threading.Thread(target=async_server.interrupt)  # as the I/O thread does
+        interrupting.start()
+        interrupting.join()
+        return begin(tasks, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(request_tasks.RequestTasks, "_begin_at_depth", begin_interrupted)
+        future = thing.nap(60, _sync="async")
+        with pytest.raises(RemoteCallException) as caught:
+            future.result(10)
+    assert caught.value.type_name == "KeyboardInterrupt"
+    assert "begun 60" not in async_server.thing.log
+    assert thing.nap(0.01) == 0.01
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_while_a_task_is_made_is_told(thing, async_server, monkeypatch, when):
+    begin = request_tasks.RequestTasks._begin_at_depth
+
+    def interrupt(tasks, *args):
+        if when == "after":
+            begin(tasks, *args)
+        doing = async_server.doing
+        doing.wanted, doing._raised = doing.request, True  # else it is Ctrl-C, and ends the server
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(request_tasks.RequestTasks, "_begin_at_depth", interrupt)
+        with pytest.raises(RemoteCallException) as caught:
+            thing.nap(60)
+    assert caught.value.type_name == "KeyboardInterrupt"
+    assert thing.nap(0.01) == 0.01
+    assert "begun 60" not in async_server.thing.log
+    assert async_server.status()["doing"] is None
+    assert async_server.running()
+
+
 def test_interrupt_of_one_leaves_the_others_alone(thing, async_server):
     client = RPCClient.get_client(async_server.address)
     one, other = (thing.nap(60, _sync="async") for _ in range(2))

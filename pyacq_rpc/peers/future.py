@@ -9,15 +9,21 @@ from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from ..errors import CallTimeout
+from ..late_logging import getLogger
 from .awaiting import TaskSteps, awaited, is_cancellation, not_begun, settled
 
 __all__ = ["Future"]
+
+_log = getLogger(__name__)
 
 T = TypeVar("T")
 
 _DONE = frozenset({"CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED"})
 making = threading.Lock()
-"""Held while a future is filled, or while somebody begins to wait for it."""
+"""Held while a future is filled, or while somebody begins to wait for it.
+
+Nothing is made meanwhile: that may collect garbage, whose finalizers may use futures, too.
+"""
 
 
 class Answerer(Protocol):
@@ -72,6 +78,9 @@ class Future(concurrent.futures.Future[T]):
     _result: Any = None
     _exception = None
     _steps: TaskSteps | None = None
+    _called = 0
+    """How many callbacks were called."""
+
     _waiters: list[Any]
     _done_callbacks: list[Callable[[concurrent.futures.Future[T]], object]]
 
@@ -88,12 +97,17 @@ class Future(concurrent.futures.Future[T]):
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]  # not settable
-        with making:
-            if self._made is None:
-                # Nobody uses these but with the condition held.
-                self._waiters, self._done_callbacks = [], []
-                self._made = _Condition()
-            return self._made
+        if self._made is None:
+            made = _Condition()
+            waiters: list[Any] = []
+            callbacks: list[Callable[[concurrent.futures.Future[T]], object]] = []
+            with making:
+                if self._made is None:
+                    # Nobody uses these but with the condition held.
+                    self._waiters, self._done_callbacks = waiters, callbacks
+                    self._made = made
+        assert self._made is not None
+        return self._made
 
     def done(self) -> bool:
         """Whether the answer is here, or the call was cancelled."""
@@ -108,13 +122,41 @@ class Future(concurrent.futures.Future[T]):
                 self._result = result
                 self._state = "FINISHED"
                 return
-        super().set_result(result)
+        self._fill(result, None)
 
     def set_exception(self, exception: BaseException | None) -> None:
         """Fill in what was raised instead; for whoever receives it."""
         if self._ended is not None:
             self._ended(exception)
-        super().set_exception(exception)
+        self._fill(None, exception)
+
+    def _fill(self, result: Any, exception: BaseException | None) -> None:
+        with self._condition:
+            if self._state in _DONE:
+                raise concurrent.futures.InvalidStateError(f"{self._state}: {self!r}")
+            self._result, self._exception = result, exception
+            self._state = "FINISHED"
+            for waiter in self._waiters:
+                (waiter.add_result if exception is None else waiter.add_exception)(self)
+            self._condition.notify_all()
+        self._invoke_callbacks()
+
+    def _go_on(self) -> None:
+        """Call the callbacks that are left, if that was interrupted."""
+        if self._state == "FINISHED" and self._made is not None:
+            self._invoke_callbacks()
+
+    def _invoke_callbacks(self) -> None:
+        callbacks = self._done_callbacks
+        while True:
+            if self._called >= len(callbacks):
+                break
+            callback = callbacks[self._called]
+            self._called += 1  # no call in between
+            try:
+                callback(self)
+            except Exception:  # noqa: BLE001  # the others are called all the same
+                _log.exception("a callback of a future has failed: %r", callback)
 
     def result(self, timeout: float | None = None) -> T:
         """Return the result of the call, or raise what it raised.

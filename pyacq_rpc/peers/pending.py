@@ -7,7 +7,6 @@ tells that it has.
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import InvalidStateError
 from typing import Any
 
@@ -65,11 +64,13 @@ class Pending:
             self.value, self.error = value, error
             self.done = True
             return
-        with contextlib.suppress(InvalidStateError):  # cancelled at this very moment
+        try:
             if error is None:
                 self.future.set_result(value)
             else:
                 self.future.set_exception(error)
+        except InvalidStateError:  # cancelled at this very moment, or filled before an interrupt
+            self.future._go_on()
 
     def is_done(self) -> bool:
         """Whether the answer is in its place, where there is no future."""

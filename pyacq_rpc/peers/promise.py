@@ -24,7 +24,7 @@ __all__ = ["Promise"]
 
 T = TypeVar("T")
 
-_FUTURES_OWN = frozenset({*vars(concurrent.futures.Future()), "_made", "_steps"})
+_FUTURES_OWN = frozenset({*vars(concurrent.futures.Future()), "_called", "_made", "_steps"})
 """What a future assigns to itself."""
 
 _PROXYS_OWN = frozenset(
@@ -259,13 +259,13 @@ class Promise(Future[T], SpecialMethods):
 
     def set_result(self, result: T) -> None:
         """Fill in the result; for whoever receives it."""
+        own = self.__dict__
         with making:  # see `Future.set_result`
             if self._made is None and self._state == "PENDING":
-                own = self.__dict__
                 own["_result"] = result
                 own["_state"] = "FINISHED"
                 return
-        super().set_result(result)
+        self._fill(result, None)
 
     def _wait(self, timeout: float | None) -> None:
         if not self.done():

@@ -141,7 +141,7 @@ def _fill(promise: Future[Any], result: Any, error: Exception | None) -> None:
         else:
             promise.set_exception(error)
     except InvalidStateError:  # cancelled, or filled before an interrupt
-        pass
+        promise._go_on()
 
 
 def _copy(error: Exception) -> Exception:

@@ -328,7 +328,9 @@ class Conversation:
 
     def cancel(self, request_id: int) -> None:
         """Withdraw a request if the server has not begun with it, or cancel it if it can."""
-        if self.abandon(request_id):
+        is_on_its_way = self.abandon(request_id)
+        self.attention.wake()  # if another thread has done this
+        if is_on_its_way:
             self.channel.overtake(Cancel(request_id))
 
     def note_interrupt(

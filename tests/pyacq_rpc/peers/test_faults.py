@@ -78,6 +78,26 @@ def test_a_callback_that_exits_does_not_end_the_io_thread(server, thing, client,
     assert eventually(future.done)
 
 
+def test_who_waits_is_told_that_another_thread_has_cancelled(server, client, thing):
+    future = thing.wait(_sync="async")
+    no_longer_waits = threading.Event()
+
+    def cancel():
+        assert eventually(client._conversation.attention.waits)
+        future.cancel()
+        in_time.append(no_longer_waits.wait(10))
+        server["thing"].gate.set()
+
+    in_time = []
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result()
+    no_longer_waits.set()
+    thread.join()
+    assert in_time == [True]
+
+
 def test_cancelling_a_thousand_calls_takes_no_time_each(server, thing):
     blocker = thing.wait(_sync="async")
     futures = [thing.note(n, _sync="async") for n in range(2000)]

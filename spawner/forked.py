@@ -83,7 +83,7 @@ class ForkedProcess:
         self._channel = channel
         self._theirs = theirs
         self._on_end = on_end
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that runs meanwhile may stop the node
 
     def await_pid(self, template_fd: int, timeout: float) -> bool:
         """Return when the process is there; whether it is.
@@ -136,9 +136,17 @@ class ForkedProcess:
                 code = b""
             if not code:
                 self._see_it_end()
-            self.returncode = int(code) if code else UNKNOWN_EXIT_CODE
-        self._on_end(self)
+            is_new = self._note(int(code) if code else UNKNOWN_EXIT_CODE)
+        if is_new:
+            self._on_end(self)
         return self.returncode
+
+    def _note(self, code: int) -> bool:
+        """Note the exit code; False if such a finalizer has seen the end meanwhile."""
+        is_new = self.returncode is None
+        if is_new:
+            self.returncode = code
+        return is_new
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code once it has ended.

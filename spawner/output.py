@@ -60,7 +60,7 @@ class Drain:
         self._forward_to = forward_to
         self._tail: collections.deque[str] = collections.deque()
         self._tail_size = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that runs meanwhile may stop the node
         self._finishing: Waker | None = None
         try:
             self._finishing = Waker()

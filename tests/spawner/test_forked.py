@@ -137,6 +137,21 @@ class TestItsEnd:
             assert [code.result(10) for code in codes] == [7] * 4
         assert template.ended == [template.proc]
 
+    def test_may_be_seen_by_a_finalizer_that_runs_while_it_is_looked_for(self, template, child):
+        template.say(7)
+        channel = template.proc._channel
+
+        class Channel:
+            def recv(self, *args):
+                template.proc._channel = channel
+                assert template.proc.poll() == 7
+                template.proc.close()
+                return channel.recv(*args)
+
+        template.proc._channel = Channel()
+        assert template.proc.poll() == 7
+        assert template.ended == [template.proc]
+
     def test_is_given_up_by_killing_what_is_not_there_yet(self, template):
         template.proc.kill()
         template.proc.kill()

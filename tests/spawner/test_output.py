@@ -118,3 +118,18 @@ class TestFinishing:
             with pytest.raises(RuntimeError, match="new thread"):
                 Drain(pipe[0], "drain under test")
         os.close(pipe[1])
+
+
+def test_a_finalizer_that_runs_meanwhile_may_stop_the_node(pipe):
+    """As garbage may be collected while the end is put together."""
+    drained = Drain(pipe[0], "drain under test")
+
+    class Tail(list):
+        def __iter__(self):
+            drained.finish()
+            return super().__iter__()
+
+    drained._tail = Tail(["the end"])
+    assert drained.tail() == "the end"
+    os.close(pipe[1])
+    assert drained.join(10)

@@ -123,6 +123,21 @@ def test_a_client_that_closes_is_as_good_as_dead(async_server):
     assert eventually(lambda: there.running == 0)
 
 
+def test_a_call_of_one_s_own_that_is_cancelled_before_it_has_begun_is_told(run):
+    async def main():
+        server = RPCServer()
+        serving = asyncio.ensure_future(server.run_async())
+        await asyncio.sleep(0.05)
+        nap = server.get_proxy(asyncio.sleep)
+        serving.cancel()
+        future = nap(60, _sync="async")
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), 10)
+        await asyncio.wait([serving])
+
+    run(main())
+
+
 def test_close_lets_what_has_begun_end_first(async_server):
     client = RPCClient(async_server.address)
     future = client["thing"].nap(0.3, _sync="async")

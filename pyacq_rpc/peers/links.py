@@ -147,7 +147,9 @@ class Links:
 
     def close_clients(self) -> None:
         """Close all clients."""
-        for client in list(self._open):
+        with self._runtime.lock:
+            clients = list(self._open)
+        for client in clients:
             client.close()
 
     def abandon(self) -> None:

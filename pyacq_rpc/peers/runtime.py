@@ -123,7 +123,8 @@ class Runtime:
             state: ThreadState = self._local.end.state
         except AttributeError:
             state = ThreadState()
-            self._threads.add(state)
+            with self.lock:
+                self._threads.add(state)
             self._local.end = ThreadEnd(state, self._thread_ended)
             for hook in self.thread_hooks:
                 hook(state)
@@ -220,8 +221,8 @@ class Runtime:
 
     def serves(self, address: str) -> bool:
         """Whether a server of this process listens there."""
-        with self.lock:
-            return any(listener.address == address for listener in self._serving.values())
+        # A copy, made in one step: servers may be dropped at any time, in any thread.
+        return any(listener.address == address for listener in list(self._serving.values()))
 
     def begins_to_loop(self, server: ServerCore) -> None:
         """A server begins to serve in the current thread until it is closed.
@@ -301,7 +302,9 @@ class Runtime:
             self._watcher.stop(last, timeout=2 * LINGER / 1000 + 1.0)
         elif not stuck:
             self._end_context()
-        for thread in list(self._threads):
+        with self.lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.close()
 
     def _end_context(self) -> None:

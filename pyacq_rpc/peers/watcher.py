@@ -253,7 +253,12 @@ class Watcher:
         with self._lock:
             retiring, self._retiring = self._retiring, []
         for client, ended in retiring:
-            if not self._may_close(client, ended):
+            try:
+                closed = self._may_close(client, ended)
+            except Exception:  # noqa: BLE001  # the others have to be closed as well
+                _log.exception("a client of a thread that has ended could not be closed yet")
+                closed = False
+            if not closed:
                 with self._lock:
                     self._retiring.append((client, ended))
 

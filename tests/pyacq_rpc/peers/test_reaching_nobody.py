@@ -27,6 +27,7 @@ from pyacq_rpc.peers import scouting
 from pyacq_rpc.peers.channel import Channel
 from pyacq_rpc.peers.exchange import resolve
 from pyacq_rpc.peers.runtime import current
+from pyacq_rpc.peers.watcher import Watcher
 from pyacq_rpc.session.leases import new_token
 from pyacq_rpc.wire.messages import Reference
 from spawner import ProcessSpawner
@@ -254,6 +255,27 @@ def test_a_client_that_has_reached_nobody_is_closed_when_its_thread_has_ended(mo
     thread.start()
     thread.join()
     assert eventually(clients[0].closed)
+
+
+def test_a_client_that_cannot_be_closed_yet_keeps_no_other_from_it(server, monkeypatch, caplog):
+    may_close, refused, clients = Watcher._may_close, [], []
+
+    def refuse_once(watcher, client, ended):
+        if not refused:
+            refused.append(client)
+            raise OSError("too many open files")
+        return may_close(watcher, client, ended)
+
+    monkeypatch.setattr(Watcher, "_may_close", refuse_once)
+    threads = [
+        threading.Thread(target=lambda: clients.append(RPCClient(server.address))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert eventually(lambda: all(client.closed() for client in clients))
+    assert refused
+    assert "could not be closed yet" in caplog.text
 
 
 def test_a_proxy_of_a_node_that_has_died_leaves_nothing_with_its_receiver(server, thing, client):

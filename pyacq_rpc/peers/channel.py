@@ -278,13 +278,19 @@ class Channel:
 
     def check_monitor(self) -> None:
         """Notice if the connection has broken."""
-        with self._lock:
-            if self.closed:
-                return
-            lost = self.roads.reach.look()
-        self.arrivals.deliver()
-        if lost is not None:
-            self.lose(lost or "has died")
+        try:
+            with self._lock:
+                if self.closed:
+                    return
+                lost = self.roads.reach.look()
+            self.arrivals.deliver()
+            if lost is not None:
+                self.lose(lost or "has died")
+        except Exception:
+            raise
+        except BaseException:  # an interrupt: others are to learn of it
+            self._runtime.watcher.do(self.check_monitor)
+            raise
 
     def farewell(self, what: str) -> Callable[[], object]:
         """The server has said that it ends this; return what has to be done about it.
@@ -303,12 +309,18 @@ class Channel:
         what : str
             What has become of it, as the end of a sentence.
         """
-        with self._lock:
-            if not self.closed:
-                self.roads.receive(self.arrivals.inbox)
-                self.roads.drain(self.arrivals.inbox)
-            self.arrivals.inbox.append(what)
-        self.arrivals.deliver()
+        try:
+            with self._lock:
+                if not self.closed:
+                    self.roads.receive(self.arrivals.inbox)
+                    self.roads.drain(self.arrivals.inbox)
+                self.arrivals.inbox.append(what)
+            self.arrivals.deliver()
+        except Exception:
+            raise
+        except BaseException:
+            self._interrupted()
+            raise
 
     def _lose(self, what: str) -> None:
         """See to the end of the server; once more, if that was interrupted."""

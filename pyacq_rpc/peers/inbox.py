@@ -210,7 +210,7 @@ class Inbox:
 
     def look_at_monitor(self) -> None:
         """Note the clients whose connection has broken."""
-        for connected, descriptor in self._monitor.events():
+        for connected, descriptor in list(self._monitor.events()):
             if connected:
                 self._alive.add(descriptor)
                 continue

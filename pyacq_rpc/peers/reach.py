@@ -36,27 +36,31 @@ class Reach:
         self.connected = connected
         self.refused = False
         self._monitor = monitor
+        self._lost = False
+        self._broken = 0  # handshakes, before there was a connection
 
     def look(self) -> str | None:
         """Return what has become of the server, as the end of a sentence, if it is lost.
 
-        That is empty if nothing more is known.
+        That is empty if nothing more is known. It is the same each time from then on: an
+        interrupt may keep something from being done about it.
         """
         failures = self._monitor.failures
-        lost, was_connected = False, self.connected
-        broken = failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
+        was_connected = self.connected
+        if not was_connected:
+            self._broken = failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
         for connected, _ in self._monitor.events():
             # What ends before it has begun is tried again, by libzmq.
-            lost = lost or (self.connected and not connected)
+            self._lost = self._lost or (self.connected and not connected)
             self.connected = self.connected or connected
         refused = None if self.connected else _why_refused(failures)
         self.refused = refused is not None
         if refused is not None:
             return refused
-        if was_connected and failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL] > broken:
+        if was_connected and failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL] > self._broken:
             # libzmq reads no more then, but ends the connection only seconds later.
             return "is out of reach: what it has sent was changed on the way"
-        return "" if lost else None
+        return "" if self._lost else None
 
 
 def _why_refused(failures: collections.Counter[int]) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import collections
 import time
+from collections.abc import Iterator
 
 import zmq
 
-from .monitor_events import MonitorEvent, parse_monitor_message
+from .monitor_events import parse_monitor_message
 from .sockets import FrameSocket, endpoint
 
 __all__ = ["Monitor", "source_descriptor"]
@@ -26,6 +27,9 @@ _FAILURES = frozenset(
         zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     }
 )
+
+
+_UNTOLD = _FAILURES | {zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED}
 
 
 class Monitor:
@@ -71,36 +75,32 @@ class Monitor:
         self.accepted = False
         self._last = time.monotonic()  # when there was an event
 
-    def events(self) -> list[tuple[bool, int]]:
-        """Return what has happened since: (connected or not, descriptor).
+    def events(self) -> Iterator[tuple[bool, int]]:
+        """Yield what has happened since: (connected or not, descriptor).
 
         To a side that has connected, instead of being connected to, libzmq
-        does not tell the descriptor.
+        does not tell the descriptor. What an interrupt keeps from being seen to comes once more.
         """
-        found: list[tuple[bool, int]] = []
         now = time.monotonic()
         is_quick = now - self._last < QUICK
         while True:
-            event = self._next_event()
-            if event is None:
+            frames = self._frames.take()  # all of them, whatever interrupts that
+            if frames is None:
                 break
+            event = parse_monitor_message([frame.bytes for frame in frames])
             kind = event["event"]
+            if kind not in _UNTOLD:
+                yield kind != zmq.EVENT_DISCONNECTED, int(event["value"])
+            has_failed = kind in _FAILURES
+            if kind == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                has_failed = is_quick
+            failures = self.failures[kind] + has_failed
+            # No call between these: all of them happen, or none.
             self._last = now
             self.accepted = kind in (zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED)
-            if kind in _FAILURES:
-                if is_quick or kind != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                    self.failures[kind] += 1
-            elif kind not in (zmq.EVENT_CONNECTED, zmq.EVENT_CLOSED):
-                found.append((kind != zmq.EVENT_DISCONNECTED, int(event["value"])))
-        return found
-
-    def _next_event(self) -> MonitorEvent | None:
-        frames = self._frames.take()  # all of them, whatever interrupts that
-        if frames is None:
-            return None
-        event = parse_monitor_message([frame.bytes for frame in frames])
-        frames.clear()
-        return event
+            if has_failed:
+                self.failures[kind] = failures
+            del frames[:]
 
     def wait(self, timeout: int) -> None:
         """Wait until a message or an event is there, `timeout` milliseconds at most."""
@@ -120,8 +120,12 @@ class Monitor:
             return
         self._socket.unbind(address)
         while self._events.poll(UNBIND_TIMEOUT):
-            event = self._next_event()
-            if event is not None and event["event"] == zmq.EVENT_CLOSED:
+            frames = self._frames.take()
+            if frames is None:
+                continue
+            event = parse_monitor_message([frame.bytes for frame in frames])
+            frames.clear()
+            if event["event"] == zmq.EVENT_CLOSED:
                 return
 
     def close(self) -> None:

@@ -276,6 +276,27 @@ class TestEverywhere:
             assert not caplog.records, everywhere.place  # of what is used though it is closed
             gate.set()
 
+    def test_who_has_seen_that_the_server_is_gone(self, everywhere, server, thing, monkeypatch):
+        """Others learn of it all the same."""
+        monkeypatch.setattr(current(), "direct", False)
+        gate, seen = server["thing"].gate, []
+
+        def look():
+            seen.append(True)
+            return ""
+
+        while everywhere.goes_on():
+            gate.clear()
+            asking = RPCClient(server.address)
+            asked = asking["thing"].wait(_sync="async")
+            monkeypatch.setattr(asking.channel.roads.reach, "look", look)
+            everywhere.run(asking.disconnected)
+            if not seen:
+                asking.disconnected()
+            assert is_disconnected(asked), everywhere.place
+            seen.clear()
+            gate.set()
+
     @pytest.mark.parametrize("direct", [True, False])
     def test_the_end_of_a_client(self, everywhere, server, thing, monkeypatch, direct):
         """Once begun it is gone through with."""

@@ -87,7 +87,7 @@ def test_no_interrupt_is_lost_while_nothing_is_there(pair, monitor):
     def look_until(count):
         while handled < count:
             pair[0].take()
-            monitor.events()
+            list(monitor.events())
 
     before = signal.signal(signal.SIGPROF, interrupt)
     try:

@@ -289,6 +289,7 @@ class TestEverywhere:
             gate.clear()
             asking = RPCClient(server.address)
             asked = asking["thing"].wait(_sync="async")
+            assert eventually(lambda: server.status()["doing"] == "thing.wait")
             monkeypatch.setattr(asking.channel.roads.reach, "look", look)
             everywhere.run(asking.disconnected)
             if not seen:

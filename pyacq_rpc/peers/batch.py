@@ -261,6 +261,14 @@ class Batch(Promising):
         del promise.__dict__["_about"]  # its own result from now on
         promise.__dict__["_holding"] = None
 
+    def keep(self, promise: Promise[Any]) -> None:
+        """Hold a promise until it gets its answer: somebody waits for that."""
+        if self.is_open() and self._thread.is_current():
+            self.fetch(promise)
+        request = self._requests.get(promise.request_id)
+        if request is not None:
+            request.keep(promise)
+
     def _add(
         self,
         request_id: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..session.caller import is_attribute_syntax
@@ -256,6 +256,12 @@ class Promise(Future[T], SpecialMethods):
         if name in _FUTURES_OWN:
             return object.__setattr__(self, name, value)
         return super().__setattr__(name, value, _sync)
+
+    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], object]) -> None:
+        """Have something called when it is filled, also if nobody holds it till then."""
+        if self._batch is not None:
+            self._batch.keep(self)
+        super().add_done_callback(fn)
 
     def set_result(self, result: T) -> None:
         """Fill in the result; for whoever receives it."""

@@ -110,6 +110,10 @@ class QueuedRequest:
         if self._hooked is not None:
             promise.__dict__["_ended"] = self._hooked.end  # to others it is the remote object's
 
+    def keep(self, promise: Promise[Any]) -> None:
+        """Hold the promise, which nobody else has to do any more."""
+        self.promise = lambda: promise
+
     def end(self, error: BaseException | None) -> None:
         """Tell the hooks that it has come to its end."""
         if self._hooked is not None:

@@ -41,6 +41,23 @@ def test_results_that_are_never_read(client, thing, books):
     assert books()
 
 
+def test_results_that_only_a_callback_waits_for(client, thing, books):
+    got = []
+    with client.batch():
+        thing.add(1, 2).add_done_callback(lambda promise: got.append(promise.result()))
+        made = thing.make()
+        made.value = 5
+        made.value.add_done_callback(lambda promise: got.append(promise.result()))
+        thing.fail("on purpose").add_done_callback(lambda promise: got.append(promise.exception()))
+        del made
+        gc.collect()
+    assert eventually(lambda: len(got) == 3)
+    assert got[:2] == [3, 5]
+    assert "on purpose" in str(got[2])
+    got.clear()
+    assert books()
+
+
 def test_answers_that_are_dropped(server, client, thing, books):
     with client.batch():
         busy, made = thing.wait(), thing.make()

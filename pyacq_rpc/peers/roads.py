@@ -2,7 +2,7 @@
 
 The socket's descriptor is edge-triggered: any use of the socket may swallow the edge that
 says that something has arrived. Hence the rule that whoever has sent something over it reads
-it empty before he lets go of the lock under which he did so, and delivers what was there.
+it empty before letting go of the lock, and delivers what was there.
 """
 
 from __future__ import annotations

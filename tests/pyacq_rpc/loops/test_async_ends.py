@@ -127,7 +127,8 @@ def test_a_call_of_one_s_own_that_is_cancelled_before_it_has_begun_is_told(run):
     async def main():
         server = RPCServer()
         serving = asyncio.ensure_future(server.run_async())
-        await asyncio.sleep(0.05)
+        while server.tasks is None:
+            await asyncio.sleep(0)
         nap = server.get_proxy(asyncio.sleep)
         serving.cancel()
         future = nap(60, _sync="async")

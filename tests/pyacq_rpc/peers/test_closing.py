@@ -196,6 +196,18 @@ def test_who_does_not_read_keeps_no_server_from_closing(server, hello, monkeypat
         relay.close()
 
 
+def test_who_goes_without_having_read_all_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr(closing, "LINGER", 60_000)
+    client = PlainClient(server.address, greedy=False)
+    try:
+        ask_for_much(server, client)
+        server.close()
+        assert not server.wait_closed(0.1)
+    finally:
+        client.close()
+    assert server.wait_closed(10)
+
+
 CLIENT = f"""
 import sys, time
 from pyacq_rpc import RPCClient

@@ -229,16 +229,25 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyacq_rpc.peers.chunking.LONGEST", 60.0)
 
 
+@contextlib.contextmanager
+def serving(address: str = "tcp://127.0.0.1:*") -> Iterator[RPCServer]:
+    """Let a server run in a thread of its own until the block ends or it is closed."""
+    server = RPCServer(address, name="under-test")
+    thread = threading.Thread(target=server.run_forever, name="server under test")
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
 @pytest.fixture
 def server() -> Iterator[RPCServer]:
     """A server that runs in a thread of its own."""
-    server = RPCServer(name="under-test")
-    thread = threading.Thread(target=server.run_forever, name="server under test")
-    thread.start()
-    yield server
-    server.close()
-    thread.join(10)
-    assert not thread.is_alive()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,32 +1,26 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 
 import pytest
+from conftest import serving
 from things import Thing
 
-from pyacq_rpc import RPCClient, RPCServer
+from pyacq_rpc import RPCClient
 from pyacq_rpc.peers.exchange import Handed
 
 
 @contextlib.contextmanager
-def serving(address):
-    server = RPCServer(address)
-    server["thing"] = Thing()
-    thread = threading.Thread(target=server.run_forever)
-    thread.start()
-    try:
+def publishing(address="tcp://127.0.0.1:*"):
+    with serving(address) as server:
+        server["thing"] = Thing()
         yield server, server.address.rpartition(":")[2]
-    finally:
-        server.close()
-        thread.join(10)
 
 
 @pytest.fixture
 def wide():
     """A server at all interfaces, and its port."""
-    with serving("tcp://0.0.0.0:*") as found:
+    with publishing("tcp://0.0.0.0:*") as found:
         yield found
 
 
@@ -46,7 +40,7 @@ def test_what_is_known_by_loopback_is_handed_on_as_its_server_calls_itself(wide)
     """Since the receiver may be on another host, which knows what this one is called."""
     _, port = wide
     near = RPCClient(f"tcp://127.0.0.1:{port}")["thing"]
-    with serving("tcp://127.0.0.1:*") as (other, _):
+    with publishing() as (other, _):
         back = RPCClient(other.address)["thing"].echo(near.make())
         assert back._rpc_addr == f"tcp://0.0.0.0:{port}"
         assert back.add(1, 2) == 3
@@ -55,7 +49,7 @@ def test_what_is_known_by_loopback_is_handed_on_as_its_server_calls_itself(wide)
 def test_what_has_a_name_is_handed_on_by_that(monkeypatch):
     """As it was reached; keys are found by that name."""
     monkeypatch.setattr("pyacq_rpc.transport.addresses._is_loopback", lambda host: False)
-    with serving("tcp://127.0.0.1:*") as (_, port), serving("tcp://127.0.0.1:*") as (other, _):
+    with publishing() as (_, port), publishing() as (other, _):
         near = RPCClient(f"tcp://localhost:{port}")["thing"]
         back = RPCClient(other.address)["thing"].echo(near.make())
         assert back._rpc_addr == f"tcp://localhost:{port}"

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 import zmq
-from conftest import collected, eventually, open_descriptors, with_key
+from conftest import collected, eventually, fixed_address, open_descriptors, with_key
 from things import Thing
 
 import pyacq_rpc
@@ -351,11 +351,9 @@ class TestClosing:
         assert collected(seen)
 
     def test_the_same_address_can_be_used_again_at_once(self):
-        address = "tcp://127.0.0.1:*"
+        address = fixed_address()
         for _ in range(20):
-            server = RPCServer(address)
-            address = server.address
-            server.close()
+            RPCServer(address).close()
 
     def test_a_taken_address_is_refused_with_a_sentence(self, server):
         with pytest.raises(OSError, match="cannot listen at tcp://"):

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import eventually, settled
+from conftest import eventually, fixed_address, serving, settled
 from observing import adds_up
 from things import Thing
 
@@ -128,19 +128,16 @@ class TestOfAClient:
         assert stats.answered >= 1100
         assert adds_up(client._conversation)
 
-    def test_they_begin_anew_with_a_new_server(self, server, client):
-        address = server.address
-        client.ping()
-        server.close()
+    def test_they_begin_anew_with_a_new_server(self):
+        address = fixed_address()
+        with serving(address):
+            client = RPCClient(address)
+            client.ping()
         assert eventually(client.disconnected)
-        again = RPCServer(address)
-        thread = threading.Thread(target=again.run_forever)
-        thread.start()
-        client.reconnect()
-        client.ping()
-        assert client.stats().sent == 1
-        again.close()
-        thread.join(10)
+        with serving(address):
+            client.reconnect()
+            client.ping()
+            assert client.stats().sent == 1
 
 
 class TestOfAServer:

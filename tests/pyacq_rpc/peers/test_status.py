@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from conftest import eventually, settled
+from conftest import eventually, fixed_address, serving, settled
 from things import Thing
 
 from pyacq_rpc import CallTimeout, RemoteCallException, RPCClient, RPCServer, ServerDisconnected
@@ -392,25 +392,21 @@ class TestInterrupt:
 
 
 class TestReconnect:
-    def test_to_the_next_server_at_the_address(self, server):
-        server["answer"] = Thing()
-        client = RPCClient(server.address)
-        old = client["answer"]
-        server.close()
-        assert server.wait_closed(10)
+    def test_to_the_next_server_at_the_address(self):
+        address = fixed_address()
+        with serving(address) as server:
+            server["answer"] = Thing()
+            client = RPCClient(address)
+            old = client["answer"]
         assert eventually(client.disconnected)
-        following = RPCServer(server.address)
-        following["answer"] = 42
-        thread = threading.Thread(target=following.run_forever)
-        thread.start()
-        with pytest.raises(ServerDisconnected):
-            client["answer"]
-        client.reconnect()
-        assert client["answer"] == 42
-        with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
-            old.add(1, 2)
-        client.close_server()
-        thread.join(10)
+        with serving(address) as server:
+            server["answer"] = 42
+            with pytest.raises(ServerDisconnected):
+                client["answer"]
+            client.reconnect()
+            assert client["answer"] == 42
+            with pytest.raises(ServerDisconnected, match="which owned this object, is gone"):
+                old.add(1, 2)
 
     def test_one_that_is_connected_stays_so(self, client):
         channel = client.channel
@@ -418,20 +414,16 @@ class TestReconnect:
         assert client.channel is channel
         assert client.ping() == "pong"
 
-    def test_before_anybody_is_there(self, server):
-        client = RPCClient(server.address)
-        client.ping()
-        server.close()
-        assert server.wait_closed(10)
+    def test_before_anybody_is_there(self):
+        address = fixed_address()
+        with serving(address):
+            client = RPCClient(address)
+            client.ping()
         assert eventually(client.disconnected)
         client.reconnect()
         begin = time.monotonic()
         with pytest.raises(TimeoutError):
             client.ping(timeout=0.1)
         assert time.monotonic() - begin < 10
-        following = RPCServer(server.address)
-        thread = threading.Thread(target=following.run_forever)
-        thread.start()
-        assert client.ping() == "pong"
-        client.close_server()
-        thread.join(10)
+        with serving(address):
+            assert client.ping() == "pong"

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import zmq
-from conftest import eventually
+from conftest import eventually, fixed_address
 from interrupting import Everywhere
 
 from pyacq_rpc.transport.monitor import Monitor, source_descriptor
@@ -129,12 +129,11 @@ def test_inproc_has_no_descriptors(context):
 
 
 def test_after_unbind_the_address_is_free(context):
-    address = "tcp://127.0.0.1:*"
+    address = fixed_address()
     for _ in range(50):
         router = new_router(context)
         monitor = Monitor(router)
         listen(router, address)
-        address = endpoint(router)
         monitor.unbind()
         monitor.close()
         router.close()

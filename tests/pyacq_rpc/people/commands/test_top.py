@@ -7,9 +7,9 @@ import threading
 
 import pytest
 from command_line import PATIENCE, PROGRAM
+from conftest import fixed_address, serving
 from terminal import Terminal
 
-from pyacq_rpc import RPCServer
 from pyacq_rpc.people.watching import Watches
 
 pytestmark = pytest.mark.timeout(180)
@@ -88,19 +88,10 @@ class TestWatches:
             assert self.wait_for(watches, "dead").ended is not None
 
     def test_one_that_comes_back_at_the_address_that_was_named(self):
-        def run(address):
-            server = RPCServer(address)
-            thread = threading.Thread(target=server.run_forever)
-            thread.start()
-            return server, thread
-
-        server, thread = run("tcp://127.0.0.1:*")
-        with Watches([server.address], 0.05) as watches:
-            self.wait_for(watches, "alive")
-            server.close()
-            thread.join(10)
+        address = fixed_address()
+        with Watches([address], 0.05) as watches:
+            with serving(address):
+                self.wait_for(watches, "alive")
             self.wait_for(watches, "dead")
-            server, thread = run(server.address)
-            assert self.wait_for(watches, "alive").ended is None
-        server.close()
-        thread.join(10)
+            with serving(address):
+                assert self.wait_for(watches, "alive").ended is None

@@ -227,7 +227,7 @@ class AsyncClient(Actions):
         """Return what this client has sent and got; see `RPCClient.stats`."""
         return self._client.stats()
 
-    async def server_stats(self, timeout: float | None = 1.0) -> ServerStats:
+    async def server_stats(self, timeout: float | None = 5.0) -> ServerStats:
         """Ask the server what it has done, and what it has; see `RPCClient.server_stats`.
 
         Parameters
@@ -237,7 +237,7 @@ class AsyncClient(Actions):
         """
         return stats_told(await self._client.ask_urgently("stats", timeout), self._client)
 
-    async def keys(self, timeout: float | None = 1.0) -> list[str]:
+    async def keys(self, timeout: float | None = 5.0) -> list[str]:
         """Return the names that are published, also while the server is busy.
 
         Parameters
@@ -248,7 +248,7 @@ class AsyncClient(Actions):
         return list(await self._client.ask_urgently("names", timeout))
 
     async def interrupt(
-        self, timeout: float | None = 1.0, *, future: Future[Any] | None = None
+        self, timeout: float | None = 5.0, *, future: Future[Any] | None = None
     ) -> bool:
         """Interrupt what the server is carrying out; see `RPCClient.interrupt`.
 

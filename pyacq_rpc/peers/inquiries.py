@@ -120,7 +120,7 @@ class Inquiries(BlockingActions):
         """
         return self._conversation.stats()
 
-    def server_stats(self, timeout: float | None = 1.0) -> ServerStats:
+    def server_stats(self, timeout: float | None = 5.0) -> ServerStats:
         """Ask the server what it has done, and what it has; also while it is busy.
 
         Parameters
@@ -153,7 +153,7 @@ class Inquiries(BlockingActions):
         self.check_usable()
         return ask_stats(self._conversation, self, timeout)
 
-    def keys(self, timeout: float | None = 1.0) -> list[str]:
+    def keys(self, timeout: float | None = 5.0) -> list[str]:
         """Return the names that are published, also while the server is busy.
 
         Parameters
@@ -179,7 +179,7 @@ class Inquiries(BlockingActions):
         return list(self._conversation.ask_urgently("names", self).result(timeout))
 
     def interrupt(
-        self, timeout: float | None = 1.0, *, future: Future[Any] | Unanswered | None = None
+        self, timeout: float | None = 5.0, *, future: Future[Any] | Unanswered | None = None
     ) -> bool:
         """Raise `KeyboardInterrupt` in what the server is carrying out, whoever asked for it.
 
@@ -193,7 +193,8 @@ class Inquiries(BlockingActions):
         ----------
         timeout : float or None
             Seconds to wait for the server to say that it has done so; a call
-            that does not let go of the interpreter cannot be interrupted.
+            that does not let go of the interpreter cannot be interrupted. By
+            default longer than it takes to notice that a server is frozen.
         future : Future, optional
             Of the call that is meant. If the server does something else by then,
             that goes on.

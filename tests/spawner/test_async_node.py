@@ -156,7 +156,7 @@ def test_what_it_does_is_told_when_nobody_holds_that_any_more(node):
     node._import("naps").nap(60, _sync="off")
     assert eventually(lambda: node.client.server_stats(10).in_flight == 1)
     assert eventually(lambda: node.client.server_stats(10).leases == before)
-    assert node.client.status().doing == "naps.nap"
+    assert node.client.status(10).doing == "naps.nap"
 
 
 def test_a_sleep_is_interrupted(node):

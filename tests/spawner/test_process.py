@@ -175,7 +175,7 @@ class TestEnding:
         node = ProcessSpawner()
         with pytest.raises(CallTimeout, match="did not end"):
             node.wait(0.05)
-        node.client.close_server()
+        node.client.close_server(timeout=10)
         assert node.wait(10) == 0
 
     def test_wait_tells_the_exit_code(self):
@@ -188,7 +188,7 @@ class TestEnding:
         ProcessSpawner(output="discard").stop()  # starts what is started once
         before = len(open_descriptors())
         node = ProcessSpawner(output="discard")
-        node.client.close_server()
+        node.client.close_server(timeout=10)
         assert eventually(lambda: node.poll() is not None)
         assert node.poll() == 0
         assert node not in current().attachment(Family)._running
@@ -196,7 +196,7 @@ class TestEnding:
 
     def test_its_end_may_be_noticed_by_several_threads(self):
         node = ProcessSpawner(output="capture")
-        node.client.close_server()
+        node.client.close_server(timeout=10)
         with ThreadPoolExecutor(8) as pool:
             futures = [pool.submit(act) for act in (node.stop, node.wait) * 4]
             assert [future.result(20) for future in futures] == [0] * 8
@@ -247,7 +247,7 @@ class TestEnding:
 
     def test_stop_leaves_other_clients_of_a_successor_alone(self):
         first = ProcessSpawner(address=fixed_address())
-        first.client.close_server()
+        first.client.close_server(timeout=10)
         first.proc.wait(10)
         with ProcessSpawner(address=first.address) as second:
             sqrt = second._import("math").sqrt

@@ -36,7 +36,7 @@ def test_a_cancelled_task_cancels_the_call_over_there(use):
             await task
         assert await came(lambda: there.running == 0)
         assert there.log == ["begun 60", "cancelled 60"]
-        assert (await client.status()).state == "alive"
+        assert (await client.status(10)).state == "alive"
 
     use(act)
 

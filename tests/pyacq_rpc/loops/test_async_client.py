@@ -57,14 +57,14 @@ def test_all_actions_are_there(use):
         assert await client.call_obj(sent.index, (4,)) == 1
         assert await (await client._import("math")).sqrt(4) == 2.0
         assert abs(await client.measure_clock_diff()) < 5
-        assert (await client.status()).state == "alive"
+        assert (await client.status(10)).state == "alive"
         assert await client.interrupt() is False
         await client.ensure_connection(timeout=10)
         await client.delete(sent)
         with pytest.raises(ReferenceError):
             await sent.index(3)
-        assert await client.close_server() is True
-        assert await client.close_server() is True
+        assert await client.close_server(timeout=10) is True
+        assert await client.close_server(timeout=10) is True
 
     use(act)
 
@@ -330,7 +330,7 @@ def test_other_roads(run, tmp_path, where):
         async with AsyncClient(server.address) as client:
             thing = await client["thing"]
             assert await asyncio.gather(*(thing.add(i, 1) for i in range(9))) == [*range(1, 10)]
-            await client.close_server()
+            await client.close_server(timeout=10)
 
     run(main())
     thread.join(10)

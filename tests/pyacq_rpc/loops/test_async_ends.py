@@ -278,7 +278,9 @@ def test_a_server_leaves_nothing_in_the_event_loop(run):
             server = RPCServer()
             serving = asyncio.create_task(server.run_async())
             await asyncio.sleep(0)
-            thread = threading.Thread(target=lambda: RPCClient(server.address).close_server())
+            thread = threading.Thread(
+                target=lambda: RPCClient(server.address).close_server(timeout=10)
+            )
             thread.start()
             await serving
             thread.join()

@@ -181,10 +181,10 @@ def test_a_sync_method_that_waits_lets_its_callers_in(async_server, server):
 
 def test_status_tells_what_runs(thing, async_server):
     client = RPCClient(async_server.address)
-    assert client.status().state == "alive"
+    assert client.status(10).state == "alive"
     futures = [thing.nap(60, _sync="async") for _ in range(2)]
     thing.add(1, 2)
-    status = client.status()
+    status = client.status(10)
     assert (status.state, status.doing) == ("busy", "2 x thing.nap")
     assert 0 <= status.seconds < 30
     for future in futures:

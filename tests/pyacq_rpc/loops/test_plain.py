@@ -24,7 +24,7 @@ def test_other_transports(tmp_path):
         thing = client["thing"]
         assert thing.add(1, 2) == 3
         assert thing.make().add(1, 2) == 3
-        assert client.close_server()
+        assert client.close_server(timeout=10)
         thread.join(10)
         assert not thread.is_alive()
 

@@ -315,10 +315,10 @@ class TestConnection:
 
     def test_close_server(self, server, client):
         pending = client.transfer(Thing(), sync="async")
-        assert client.close_server() is True
+        assert client.close_server(timeout=10) is True
         assert pending.done()
         assert eventually(client.disconnected)
-        assert client.close_server() is True
+        assert client.close_server(timeout=10) is True
 
     def test_pending_calls_fail_when_the_server_closes(self, server, client):
         begun = threading.Event()

@@ -159,6 +159,6 @@ class TestADeadServer:
     def test_that_closes(self, server, source, there):
         items = iter(there.numbers())
         next(items)
-        RPCClient(server.address).close_server()
+        RPCClient(server.address).close_server(timeout=10)
         with pytest.raises(ServerDisconnected):
             list(items)

@@ -100,7 +100,7 @@ server["print"] = print
 def ask():
     client = RPCClient(server.address)
     client["print"]("served", _timeout=5)
-    client.close_server()
+    client.close_server(timeout=10)
 
 threading.Thread(target=ask).start()
 server.run_forever()

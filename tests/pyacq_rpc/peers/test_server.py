@@ -335,7 +335,7 @@ class TestClosing:
         server["thing"] = thing
         proxy = client["thing"]
         del thing
-        client.close_server()
+        client.close_server(timeout=10)
         assert eventually(lambda: seen() is None)
         with pytest.raises(ConnectionError):
             proxy.add(1, 2)

@@ -237,7 +237,7 @@ class TestOfAServer:
 
     def test_after_it_has_closed(self, server, client):
         client.ping()
-        client.close_server()
+        client.close_server(timeout=10)
         server.wait_closed(10)
         assert server.stats().done >= 2
 

@@ -87,7 +87,7 @@ class TestItsEnd:
         assert gui.wait(20) == 0
 
     def test_when_a_client_closes_its_server(self, gui):
-        assert RPCClient.get_client(gui.address).close_server()
+        assert RPCClient.get_client(gui.address).close_server(timeout=10)
         assert gui.wait(20) == 0
 
     def test_by_a_signal(self, gui):

@@ -253,7 +253,7 @@ class TestClosing:
         assert server.wait_closed(0)
 
     def test_by_a_client(self, qt_server, elsewhere):
-        assert elsewhere(lambda client: client.close_server())
+        assert elsewhere(lambda client: client.close_server(timeout=10))
         assert turn_until(lambda: qt_server.listener.closed)
 
     def test_ends_the_application(self, app):
@@ -286,7 +286,7 @@ class TestClosing:
             dialog = client["dialog"]
             answers.append(dialog.exec(_sync="async", _timeout=None))
             assert eventually(dialog.isVisible)
-            client.close_server()
+            client.close_server(timeout=10)
 
         thread = threading.Thread(target=use)
         QtCore.QTimer.singleShot(0, thread.start)
@@ -304,7 +304,7 @@ class TestClosing:
             remote = client["dialog"]
             answers.append(remote.exec(_sync="async", _timeout=None))
             assert eventually(remote.isVisible)
-            client.close_server()
+            client.close_server(timeout=10)
             answers.append(remote.close(_sync="async"))
 
         thread = threading.Thread(target=use)
@@ -324,7 +324,7 @@ class TestClosing:
     def test_clients_are_told(self, qt_server, elsewhere):
         def use(client):
             proxy = client["slow"]
-            client.close_server()
+            client.close_server(timeout=10)
             assert eventually(client.disconnected)
             with pytest.raises(ServerDisconnected):
                 proxy.note(1)

@@ -138,7 +138,7 @@ class TestAThreadWithAProgramOfItsOwn:
         assert eventually(lambda: servers)
         client = RPCClient(servers[0].address)
         ident = client["thread"]()
-        client.close_server()
+        client.close_server(timeout=10)
         assert thread.wait(10_000)
         assert thread.result == ident
 

@@ -156,7 +156,7 @@ class TestWaiting:
         call.send_signal(signal.SIGINT)
         out, err = call.communicate(timeout=PATIENCE)
         assert (call.returncode, out, err) == (130, "", "Interrupted.\n")
-        assert client.status().doing == "thing.wait"
+        assert client.status(10).doing == "thing.wait"
 
     def test_a_server_that_dies_meanwhile(self, serve, start):
         lab = serve("lab:camera")

@@ -69,7 +69,7 @@ class TestEnding:
 
     def test_by_a_client(self, serve):
         lab = serve("lab")
-        assert RPCClient(lab.address).close_server()
+        assert RPCClient(lab.address).close_server(timeout=10)
         assert lab.wait() == (0, "")
 
     def test_sigterm_lets_a_call_end(self, serve):

@@ -115,18 +115,19 @@ def test_a_call_that_takes_no_notice_is_interrupted_again(worker, run, shell, pr
 
 
 def test_it_is_not_forgotten_by_who_does_not_wait_for_its_end(
-    worker, run, press, is_busy, monkeypatch
+    worker, run, shell, press, is_busy, monkeypatch
 ):
     def interrupted(call, within):
         raise KeyboardInterrupt
 
     run(f"%%remote worker\n{STUBBORN}")
+    shell.user_ns["stage"] = worker["stage"]  # which the node is busy with as well
     press(is_busy)
-    run("worker['stage'].move(_timeout=None)")
+    run("stage.move(_timeout=None)")
     with monkeypatch.context() as patch:
         patch.setattr(Unanswered, "ends", interrupted)
-        result, _ = run("%interrupt")
-        assert isinstance(result.error_in_exec, KeyboardInterrupt)
+        result, told = run("%interrupt")
+        assert isinstance(result.error_in_exec, KeyboardInterrupt), told
     assert run("%interrupt")[1].startswith("Interrupted stage.move in worker")
     assert eventually(lambda: not is_busy())
 

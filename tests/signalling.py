@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 
-from pyacq_rpc import register_type, unregister_type
+from pyacq_rpc import RPCServer, register_type, unregister_type
 from pyacq_rpc.peers import running
 
 
@@ -48,16 +49,28 @@ def miss_one() -> None:
     running._raise_in = miss
 
 
-def delay_one() -> None:
-    """Have the next interrupt of this process come when its request has just ended."""
-    send = running._raise_in
+def delay_one() -> threading.Event:
+    """Have the next interrupt of this process come when its request has just ended.
+
+    Returns
+    -------
+    threading.Event
+        Set when it is on its way, so that the request can end.
+    """
+    send, server = running._raise_in, RPCServer.get_server()
+    assert server is not None
+    is_meant = threading.Event()
 
     def send_late(ident: int) -> None:
         running._raise_in = send
-        time.sleep(1.0)
+        request = server.doing.request
+        is_meant.set()
+        while server.doing.request is request:
+            time.sleep(0.001)
         send(ident)
 
     running._raise_in = send_late
+    return is_meant
 
 
 def sleep_and_clear_up(seconds: float, begun: str) -> str:

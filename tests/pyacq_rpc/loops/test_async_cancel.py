@@ -44,7 +44,7 @@ def test_a_cancelled_task_cancels_the_call_over_there(use):
 def test_wait_for_does_so_when_the_time_is_over(use):
     async def act(client, thing, there):
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(thing.nap(60), 0.2)
+            await asyncio.wait_for(thing.nap(60), 1.0)  # long enough for it to begin
         assert await came(lambda: there.log == ["begun 60", "cancelled 60"])
         assert await thing.add(1, 2) == 3
 
@@ -119,10 +119,13 @@ def test_what_has_not_begun_is_withdrawn(run, server):
         async with AsyncClient(server.address) as client:
             thing = await client["thing"]
             busy = thing.wait()
+            while (await client.status(10)).doing != "thing.wait":
+                pass
             waiting = asyncio.create_task(thing.note("too late"))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0)  # it is sent
             waiting.cancel()
-            await asyncio.sleep(0.2)
+            await asyncio.wait([waiting])
+            assert (await client.status(10)).state == "busy"  # it comes behind, and the same way
             there.gate.set()
             assert await busy is True
             assert await thing.notes() == []

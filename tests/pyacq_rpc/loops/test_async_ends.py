@@ -53,7 +53,8 @@ def test_a_server_that_closes_is_told(run, server):
         async with AsyncClient(server.address) as client:
             wait = (await client["thing"]).wait
             first, second = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())
-            await asyncio.sleep(0.1)
+            while (await client.status(10)).doing != "thing.wait":
+                pass
             server.close()
             thing.gate.set()
             assert await first is True
@@ -141,20 +142,20 @@ def test_a_call_of_one_s_own_that_is_cancelled_before_it_has_begun_is_told(run):
 
 def test_close_lets_what_has_begun_end_first(async_server):
     client = RPCClient(async_server.address)
-    future = client["thing"].nap(0.3, _sync="async")
+    future = client["thing"].nap(1.0, _sync="async")
     assert eventually(lambda: async_server.thing.running == 1)
     assert client.close_server(timeout=10)
-    assert future.result(10) == 0.3
+    assert future.result(10) == 1.0
     assert async_server.wait_closed(10)
 
 
 def test_what_begins_after_that_is_cancelled(async_server):
     thing = RPCClient(async_server.address)["thing"]
-    first = thing.nap(0.5, _sync="async")
+    first = thing.nap(1.0, _sync="async")
     assert eventually(lambda: async_server.thing.running == 1)
     async_server.close()
     late = thing.nap(60, _sync="async")
-    assert first.result(10) == 0.5
+    assert first.result(10) == 1.0
     with pytest.raises(ServerDisconnected):
         late.result(10)
     assert eventually(lambda: async_server.thing.running == 0)

@@ -177,11 +177,11 @@ class TestInterrupt:
     def test_one_that_comes_when_the_request_has_ended_ends_nothing(self, kind):
         with ProcessSpawner(**kind) as node:
             signalling = node._import("signalling")
-            signalling.delay_one()
-            nap = signalling.nap(0.5, _sync="async")
+            is_meant = signalling.delay_one(_return_type="proxy")
+            waiting = is_meant.wait(20, _sync="async")
             assert eventually(lambda: node.client.status().doing)
             assert node.client.interrupt(10)
-            assert nap.result(10) is None
+            assert waiting.result(20) is True
             assert [signalling.nap(0.01) for _ in range(10)] == [None] * 10
 
     @pytest.mark.parametrize("kind", KINDS)

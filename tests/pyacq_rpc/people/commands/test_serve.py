@@ -75,10 +75,10 @@ class TestEnding:
     def test_sigterm_lets_a_call_end(self, serve):
         lab = serve("lab:camera")
         client = RPCClient(lab.address)
-        future = client["camera"].expose(1, _sync="async")
+        future = client["camera"].expose(2, _sync="async")
         assert eventually(lambda: client.status().state == "busy", PATIENCE)
         assert lab.end(signal.SIGTERM) == (0, "")
-        assert future.result(10) == [1, "red"]
+        assert future.result(10) == [2, "red"]
 
     @pytest.mark.parametrize("options", [[], pytest.param(["--qt"], marks=pytest.mark.qt)])
     def test_a_second_one_does_not(self, serve, options):
